@@ -1,0 +1,34 @@
+# `make demo` is the quickest way to see it work; every target may be run again.
+PYTHON ?= python3
+BIN = .venv/bin
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/installed ## make .venv and install ptune in it, with what preparing data and testing need
+
+.venv/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --quiet --editable '.[tasks,test]'
+	touch $@
+
+demo: setup ## tune a prompt on the embedded model and real text (2 cores: about 2 minutes)
+	$(BIN)/ptune train --gin gin/runs/demo.gin
+
+test: setup ## run every test
+	$(BIN)/pytest
+
+lint: setup ## ruff, pyright and the import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports --no-logo
+
+wheel-test: ## build the wheel, install it from the registry into an empty environment, run the demo from an empty folder
+	rm -rf build/wheel-test && mkdir -p build/wheel-test/empty
+	$(PYTHON) -m venv build/wheel-test/venv
+	build/wheel-test/venv/bin/pip wheel --quiet --no-deps --wheel-dir build/wheel-test .
+	build/wheel-test/venv/bin/pip install --quiet "$$(echo build/wheel-test/ptune-*.whl)[tasks]"
+	cd build/wheel-test/empty && ../venv/bin/ptune train --gin runs/demo.gin
+
+.PHONY: help setup demo test lint wheel-test

@@ -1,0 +1,99 @@
+"""The `ptune` command: this table, and what every command has in common. Imports the standard library alone: --help is instant.
+
+A command is a frozen dataclass with `run() -> int | None` (None is success). It is built from gin files and flags
+(`config`), so the command line, a gin file and Python all configure the same object.
+"""
+
+import errno
+import importlib
+import os
+import sys
+
+from ptune_cli import __version__
+from ptune_cli.errors import UserError, nearest
+
+# name -> (module, class, what it does)
+COMMANDS = {
+    "train": ("ptune_cli.commands.train", "Train", "tune prompts on a frozen T5"),
+    "eval": ("ptune_cli.commands.eval", "Eval", "score a trained prompt on a task"),
+    "infer": ("ptune_cli.commands.infer", "Infer", "answer lines of text with a trained prompt"),
+    "prepare": ("ptune_cli.commands.prepare", "Prepare", "turn tasks into token arrays, ahead of training"),
+    "pretrain": ("ptune_cli.commands.pretrain", "Pretrain", "train the weights of a T5 itself"),
+}
+
+_USAGE = """usage: ptune COMMAND [--gin FILE] [--NAME VALUE] ...
+
+{commands}
+
+ptune COMMAND --help      the flags of a command, and an example
+ptune --version           the version
+
+for example: ptune train --gin runs/demo.gin --steps 200
+"""
+# The user's to solve, wherever they come up: full disk, quota, no permission, read-only.
+_USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command line; returns the exit code: 0, what the command returned, 2 for a mistake of the user, 130 after ^C."""
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except UserError as error:
+        return _complain(str(error))
+    except BrokenPipeError:  # `ptune ... | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        if error.errno not in _USER_ERRNOS:
+            raise
+        return _complain(f"{error.filename or 'writing failed'}: {error.strerror}")
+    except KeyboardInterrupt:
+        print("ptune: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(argv: list[str]) -> int:
+    if not argv:
+        raise UserError("no command", f"see ptune --help {nearest('', COMMANDS)}")
+    name, *rest = argv
+    if name in ("-h", "--help", "help"):
+        print(_USAGE.format(commands="\n".join(f"  {name:<10} {text}" for name, (_, _, text) in COMMANDS.items())), end="")
+        return 0
+    if name in ("-V", "--version"):
+        print(f"ptune {__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise UserError(f"no command '{name}'", nearest(name, COMMANDS))
+    return _run_command(name, rest)
+
+
+def _run_command(name: str, argv: list[str]) -> int:
+    """Build the command's object from its files and flags, and run it (or explain it)."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's notes about the machine; must be set before JAX is imported
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # so that gin files can import the user's own modules; last, to shadow nothing
+    from ptune_cli import config
+    from ptune_cli.config import explain, flags
+
+    module, class_name, _ = COMMANDS[name]
+    cls = getattr(importlib.import_module(module), class_name)
+    arguments = flags.parse(cls, argv)
+    if arguments.help:
+        print(flags.help_text(name, cls))
+        return 0
+    resolved = config.resolve(cls, arguments.files, arguments.bindings, arguments.flags, arguments.search_paths)
+    if arguments.explain:
+        print(explain.as_json(resolved) if arguments.json else explain.table(resolved))
+        return 0
+    if resolved.unused:
+        print(f"ptune: warning: nothing uses {', '.join(resolved.unused)}", file=sys.stderr)
+    return resolved.object.run() or 0
+
+
+def _complain(message: str) -> int:
+    print(f"ptune: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

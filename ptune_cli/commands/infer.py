@@ -1,0 +1,79 @@
+"""`ptune infer`: answer lines of text with a trained prompt."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ptune_cli.base_model import BaseModel
+from ptune_cli.commands import trained
+from ptune_cli.compilation import keep_compiled
+from ptune_cli.errors import UserError
+from ptune_cli.formats.atomic import write_atomically
+from ptune_cli.prompts.bank import layout, slots
+
+
+@dataclass(frozen=True, kw_only=True)
+class Infer:
+    """Answer texts with a trained prompt; of a run with several prompts, the one that validated best.
+
+    A line of the input is a JSON object with the field "inputs", or else the text itself. A text must look as the task's
+    inputs do (`ptune eval --output` shows them).
+
+    Example: echo "gloss: a large bird of prey" | ptune infer runs/demo --input - --output -
+    """
+
+    prompt: str = field(metadata={"positional": True})  # a run folder, or a prompt's folder or file
+    input: str = "-"  # a file with one text or JSON object per line; - is standard input
+    output: str = "-"  # a .jsonl file; - is standard output
+    labels: tuple[str, ...] = ()  # choose among these (rank classification) instead of decoding freely
+    target_length: int | None = None  # tokens to decode at most; default: as in training
+    model: BaseModel | None = None  # default: the base model the prompt names
+    batch_size: int = 64
+
+    def run(self) -> None:
+        """Read all lines, predict them in batches sorted by length, write them in their order."""
+        keep_compiled()
+        rows = list(_rows(self._lines(), self.input))
+        prompt = trained.best(self.prompt)
+        frozen = trained.load([prompt], self.model)
+        protocol = "rank" if self.labels else "greedy"
+        scorer = trained.scorer([prompt], frozen, self.batch_size, self.target_length or prompt.target_length, protocol)
+        place = layout(prompt.member, slots([prompt.member])[0])
+        ids = [place(scorer.lengths.input_ids(frozen.vocabulary.encode(row["inputs"]))) for row in rows]
+        answers = scorer.answers(frozen.params, trained.table([prompt]), ids, self.labels or None) if rows else []
+        for row, (text, _, scores) in zip(rows, answers, strict=True):
+            row.update({"prediction": text} if scores is None else {"prediction": text, "scores": scores})
+        self._write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+    def _lines(self) -> Iterable[str]:
+        if self.input == "-":
+            return sys.stdin
+        path = Path(self.input).expanduser()
+        if not path.is_file():
+            raise UserError(f"no input file '{self.input}'", "give a file with one text or JSON object per line, or -")
+        return path.read_text(encoding="utf-8").splitlines()
+
+    def _write(self, lines: str) -> None:
+        if self.output == "-":
+            print(lines, end="")
+        else:
+            write_atomically(Path(self.output).expanduser(), lines.encode())
+
+
+def _rows(lines: Iterable[str], source: str) -> Iterator[dict]:
+    for number, line in enumerate(lines, 1):
+        line = line.rstrip("\n")
+        if not line.strip():
+            continue
+        if not line.lstrip().startswith("{"):
+            yield {"inputs": line}
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise UserError(f"{source}, line {number}: not JSON: {error}") from None
+        if not isinstance(row.get("inputs"), str):
+            raise UserError(f"{source}, line {number}: no text in the field 'inputs' (have: {', '.join(row) or 'nothing'})")
+        yield row

@@ -1,0 +1,162 @@
+"""`ptune train`: tune prompts on a frozen T5. Read `run` first: it is the whole of the main job, in order."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import jax
+
+from ptune_cli import __version__, gin_text
+from ptune_cli.base_model import BaseModel, Frozen
+from ptune_cli.commands import results
+from ptune_cli.compilation import keep_compiled
+from ptune_cli.data.batches import Batches, Lengths, Source
+from ptune_cli.data.limits import limits
+from ptune_cli.data.prepared import Prepared
+from ptune_cli.data.preparation import ensure
+from ptune_cli.evaluation.predict import Predictor
+from ptune_cli.evaluation.score import Scorer
+from ptune_cli.prompts.bank import Member, Prompt, layout, members, slots
+from ptune_cli.prompts.init import ClassLabels
+from ptune_cli.runs import RunFolder
+from ptune_cli.training.best import BestPrompts
+from ptune_cli.training.loop import Every, train
+from ptune_cli.training.optimizer import SGD, Adafactor, Adam
+from ptune_cli.training.plan import Plan
+from ptune_cli.training.step import Step, prompt_loss, start
+
+Splits = Mapping[tuple[str, str], Prepared]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Tune prompts on a frozen T5: one for each task, length and seed, together over one loaded model.
+
+    Run the same command again to go on where it stopped.
+
+    Example: ptune train --gin runs/demo.gin --seeds 0,1,2 --output runs/demo
+    """
+
+    output: str  # the run folder
+    model: BaseModel  # the frozen T5
+    tasks: tuple[str, ...]  # names from `ptune prepare --help`, or module:task
+    prompt: Prompt = Prompt()  # length, start and place of the prompts
+    prompt_lengths: tuple[int, ...] = ()  # several lengths at once, instead of prompt.length
+    seeds: tuple[int, ...] = (0,)  # one prompt for each: its start, data order and dropout
+    optimizer: Adafactor | Adam | SGD = Adafactor()
+    steps: int = 30_000
+    batch_size: int = 32  # rows a step for each prompt
+    microbatches: int = 1  # parts a step is computed in; the same result, less memory
+    input_length: int = 512  # tokens, EOS included, prompt not; longer inputs are cut
+    target_length: int | None = None  # tokens, EOS included; default: the longest target
+    truncate_targets: bool = False  # allow a target_length that cuts targets
+    train_split: str = "train"
+    validation_split: str = "validation"  # chooses the best step
+    test_split: str | None = None  # scored once, at the end; default: the validation split
+    protocol: str = "greedy"  # or rank: score each label
+    evaluation_batch: int = 64
+    z_loss: float = 1e-4
+    every: Every = Every()
+    dry_run: bool = field(default=False, metadata={"saved": False})  # show sizes, shapes and memory, and stop
+    json: bool = field(default=False, metadata={"saved": False})  # print the result as JSON
+
+    def run(self) -> int | None:
+        """Prepare data, load the model, train the bank, score the best prompts, say where they are."""
+        keep_compiled()
+        bank = self.bank()
+        splits = self.prepare(bank)
+        lengths = self.limits(splits)
+        if self.dry_run:
+            return self.plan(bank, lengths).show(self.json)
+        with RunFolder.open(self.output, gin_text.write(self)) as folder:
+            if not results.written(folder):
+                frozen = self.model.load()
+                scorer = Scorer(Predictor(frozen.model, self.evaluation_batch, lengths.targets), frozen.vocabulary, lengths)
+                validation = {task: splits[task, self.validation_split] for task in self.tasks}
+                evaluator = BestPrompts(
+                    frozen,
+                    bank,
+                    replace(scorer, protocol=self.protocol),
+                    validation,
+                    folder,
+                    lambda member: self.metadata(member, frozen, lengths),
+                )
+                names = [member.name for member in bank]
+                optimizer = self.optimizer.build(names)
+                train(
+                    start(self.first_prompts(bank, frozen, splits), optimizer),
+                    Step(prompt_loss(frozen.model, names, self.z_loss), optimizer, names),
+                    frozen.params,
+                    self.batches(bank, splits, lengths),
+                    evaluator,
+                    folder,
+                    steps=self.steps,
+                    every=self.every,
+                )
+                results.write(folder, frozen, bank, scorer, splits, self.train_split, self.scored_split, evaluator.best)
+            results.show(folder, self.json)
+
+    def bank(self) -> list[Member]:
+        """The members: tasks x lengths x seeds."""
+        prompts = [replace(self.prompt, length=n, name=f"p{n}") for n in self.prompt_lengths] or [self.prompt]
+        return members(self.tasks, prompts, self.seeds)
+
+    @property
+    def scored_split(self) -> str:
+        return self.test_split or self.validation_split
+
+    def prepare(self, bank: list[Member]) -> dict[tuple[str, str], Prepared]:
+        """All splits of all tasks, prepared if need be."""
+        splits = dict.fromkeys((self.train_split, self.validation_split, self.scored_split))
+        wanted = list(dict.fromkeys((member.task, split) for member in bank for split in splits))
+        return dict(zip(wanted, ensure(wanted, self.model.load_vocabulary()), strict=True))
+
+    def limits(self, splits: Splits) -> Lengths:
+        """The lengths of this run; tells what is cut. UserError if targets are."""
+        found, notes = limits(splits, self.input_length, self.target_length, self.truncate_targets)
+        for note in notes:
+            print(note, file=sys.stderr)
+        return found
+
+    def batches(self, bank: list[Member], splits: Splits, lengths: Lengths) -> Batches:
+        """The order and layout of every step's rows."""
+        sources = [
+            Source(splits[member.task, self.train_split], member.seed, layout(member, rows))
+            for member, rows in zip(bank, slots(bank), strict=True)
+        ]
+        return Batches(sources, self.batch_size, lengths, self.microbatches)
+
+    def plan(self, bank: list[Member], lengths: Lengths) -> Plan:
+        """Sizes, shapes and memory, without loading the model."""
+        rows = len(bank) * self.batch_size // self.microbatches
+        optimizer = self.optimizer.build([member.name for member in bank])
+        return Plan.of(self.model.sizes(), self.model.weights_dtype, bank, lengths, rows, optimizer)
+
+    def first_prompts(self, bank: list[Member], frozen: Frozen, splits: Splits) -> dict[str, jax.Array]:
+        """Each member's prompt [P, D] before the first step, from its own seed."""
+        prompts = {}
+        for member in bank:
+            init = member.prompt.init
+            if isinstance(init, ClassLabels) and not init.labels:
+                init = replace(init, labels=splits[member.task, self.train_split].labels or ())
+            key = jax.random.fold_in(jax.random.key(member.seed), 2**31 - 1)  # dropout folds in steps, which stay below
+            prompts[member.name] = init(key, member.prompt.length, frozen.embeddings, frozen.vocabulary)
+        return prompts
+
+    def metadata(self, member: Member, frozen: Frozen, lengths: Lengths) -> dict:
+        """What a prompt file says of itself."""
+        return {
+            "base_model": frozen.name,
+            "base_fingerprint": frozen.fingerprint,
+            "vocabulary_sha256": frozen.vocabulary.sha256,
+            "task": member.task,
+            "length": member.prompt.length,
+            "placement": member.prompt.placement,
+            "seed": member.seed,
+            "model": self.model.as_json(),
+            "input_length": self.input_length,
+            "target_length": lengths.targets,
+            "protocol": self.protocol,
+            "recipe": gin_text.write(self),
+            "ptune_version": __version__,
+        }

@@ -1,0 +1,89 @@
+"""Trained prompts, found again: from a run folder (all its members) or from one prompt's file or folder."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from ptune_cli.base_model import BaseModel, Frozen
+from ptune_cli.data.batches import Lengths
+from ptune_cli.errors import UserError
+from ptune_cli.evaluation.predict import Predictor
+from ptune_cli.evaluation.score import Scorer
+from ptune_cli.formats import prompt as prompt_format
+from ptune_cli.formats.prompt import PromptFile
+from ptune_cli.prompts.bank import Member, Prompt
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A prompt read back, and the member of a bank that it is."""
+
+    path: Path
+    file: PromptFile
+    member: Member
+
+    @property
+    def input_length(self) -> int:
+        return self.file.metadata.get("input_length", 512)
+
+    @property
+    def target_length(self) -> int:
+        return self.file.metadata.get("target_length", 16)
+
+
+def find(path: str) -> list[Trained]:
+    """The prompts at `path`. UserError if there are none there, or one of them cannot be read."""
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise UserError(f"no run or prompt at '{path}'", "give a run folder, a prompt's folder or its file")
+    folders = sorted((place / "prompts").glob("*/")) if (place / "prompts").is_dir() else [place]
+    if not folders:
+        raise UserError(f"the run {path} has no prompts yet", "run its `ptune train` command again to finish it")
+    return [_read(folder) for folder in folders]
+
+
+def best(path: str) -> Trained:
+    """The one prompt at `path`; of a run with several, the one that validated best."""
+    prompts, results = find(path), Path(path).expanduser() / "results.json"
+    if len(prompts) == 1:
+        return prompts[0]
+    if not results.is_file():
+        raise UserError(f"the run {path} has {len(prompts)} prompts and is not finished", "name one of them")
+    rows = [row for task in json.loads(results.read_text())["tasks"].values() for row in task["prompts"]]
+    name = max(rows, key=lambda row: row["validation"])["member"]
+    return next(prompt for prompt in prompts if prompt.member.name == name)
+
+
+def load(prompts: Sequence[Trained], given: BaseModel | None) -> Frozen:
+    """The base model of these prompts: `given`, or the one that they name. UserError unless all belong to it."""
+    saved = prompts[0].file.metadata.get("model")
+    if given is None and saved is None:
+        raise UserError(f"{prompts[0].path} does not say its base model", "give --model.checkpoint")
+    frozen = (given or BaseModel.from_json(saved)).load()
+    for prompt in prompts:
+        prompt_format.check(prompt.file, frozen)
+    return frozen
+
+
+def table(prompts: Sequence[Trained]) -> jax.Array:
+    """The prompt table [R, D]."""
+    return jnp.concatenate([jnp.asarray(prompt.file.array) for prompt in prompts])
+
+
+def scorer(prompts: Sequence[Trained], frozen: Frozen, batch: int, target_length: int, protocol: str | None) -> Scorer:
+    """The scorer that training used; `protocol` None keeps theirs."""
+    inputs = max(prompt.input_length for prompt in prompts)
+    protocol = protocol or prompts[0].file.metadata.get("protocol", "greedy")
+    return Scorer(Predictor(frozen.model, batch, target_length), frozen.vocabulary, Lengths(inputs, target_length), protocol)
+
+
+def _read(place: Path) -> Trained:
+    file = prompt_format.read(place)
+    folder = place if place.is_dir() else place.parent
+    metadata = file.metadata
+    prompt = Prompt(length=file.array.shape[0], placement=metadata.get("placement", "prefix"))
+    return Trained(place, file, Member(folder.name, metadata.get("task", ""), metadata.get("seed", 0), prompt))

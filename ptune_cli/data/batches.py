@@ -1,0 +1,131 @@
+"""Training batches: which rows, in which order, laid out how. Batch t is a pure function of (seed, t).
+
+Nothing is carried from one step to the next, so resuming costs nothing and the order does not depend on how many hosts
+or microbatches there are. A step's rows are sorted by length and split into microbatches, each padded only to the next
+of a few lengths: the same loss and gradient as padding all of them to the longest, for a fraction of the work.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from ptune_cli.errors import UserError
+
+# Each length is at most 1.5 times the one before, so padding is at most a third; few lengths, few compilations.
+LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+
+
+class Batch(NamedTuple):
+    """One microbatch, all int32. Ids < 0 are prompt slots; segments are 0 at padding and number the examples of a row."""
+
+    encoder_ids: np.ndarray  # [B, T]
+    encoder_segments: np.ndarray  # [B, T]
+    targets: np.ndarray  # [B, S], with EOS, 0 padded
+    target_segments: np.ndarray  # [B, S]
+    member: np.ndarray  # [B], whose row this is
+    dropout: np.ndarray  # [B, 3]: member's seed, step, row of the member's batch; all that a row's dropout depends on
+
+
+class Examples(Protocol):
+    """Tokenised examples without EOS, as `data.prepared.Prepared` holds them."""
+
+    def __len__(self) -> int: ...
+    def inputs(self, i: int) -> np.ndarray: ...
+    def targets(self, i: int) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one member trains on: its examples, its order's seed, and where its prompt's slots go among the ids."""
+
+    examples: Examples
+    seed: int
+    layout: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """The limits of one example in tokens, EOS included, prompt not. Longer inputs are cut before EOS, as seqio does."""
+
+    inputs: int
+    targets: int
+    eos_id: int = 1
+
+    def input_ids(self, ids: np.ndarray) -> np.ndarray:
+        return np.append(ids[: self.inputs - 1], self.eos_id).astype(np.int32)
+
+    def target_ids(self, ids: np.ndarray) -> np.ndarray:
+        return np.append(ids[: self.targets - 1], self.eos_id).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of a bank: at each step `size` rows for each member, in `microbatches` equal parts."""
+
+    sources: Sequence[Source]
+    size: int
+    lengths: Lengths
+    microbatches: int = 1
+
+    def __post_init__(self):
+        rows = len(self.sources) * self.size
+        if rows % self.microbatches:
+            raise UserError(
+                f"{rows} rows a step ({len(self.sources)} members x batch size {self.size}) do not divide into "
+                f"{self.microbatches} microbatches"
+            )
+
+    def rows(self, step: int) -> list[np.ndarray]:
+        """For each member, the indices [size] of the examples it sees at this step."""
+        return [order(source.seed, len(source.examples), step * self.size, self.size) for source in self.sources]
+
+    def __call__(self, step: int) -> list[Batch]:
+        """The microbatches of a step, shortest first."""
+        laid = []
+        for k, (source, indices) in enumerate(zip(self.sources, self.rows(step), strict=True)):
+            for row, i in enumerate(indices):
+                ids = source.layout(self.lengths.input_ids(source.examples.inputs(i)))
+                targets = self.lengths.target_ids(source.examples.targets(i))
+                laid.append((ids, targets, k, (source.seed, step, row)))
+        laid.sort(key=lambda example: len(example[0]))
+        part = len(laid) // self.microbatches
+        return [self._pad(laid[i : i + part]) for i in range(0, len(laid), part)]
+
+    def _pad(self, rows) -> Batch:
+        inputs, targets, members, dropout = zip(*rows, strict=True)
+        encoder_ids = pad(inputs, compiled_length(max(map(len, inputs))))
+        padded_targets = pad(targets, self.lengths.targets)
+        segments = (encoder_ids != 0).astype(np.int32), (padded_targets != 0).astype(np.int32)
+        member = np.array(members, np.int32)
+        return Batch(encoder_ids, segments[0], padded_targets, segments[1], member, np.array(dropout, np.int32))
+
+
+def order(seed: int, examples: int, start: int, count: int) -> np.ndarray:
+    """Indices [count] of the examples at positions start.. of an endless sequence of shuffled epochs."""
+    positions = np.arange(start, start + count)
+    epochs, offsets = np.divmod(positions, examples)
+    return np.array([_shuffled(seed, examples, int(e))[o] for e, o in zip(epochs, offsets, strict=True)], np.int64)
+
+
+@lru_cache(maxsize=64)
+def _shuffled(seed: int, examples: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng((seed, epoch)).permutation(examples)
+
+
+def compiled_length(length: int) -> int:
+    """The length to pad to: the next of `LENGTHS`, or of multiples of the last."""
+    for n in LENGTHS:
+        if length <= n:
+            return n
+    return -(-length // LENGTHS[-1]) * LENGTHS[-1]
+
+
+def pad(rows: Sequence[np.ndarray], length: int) -> np.ndarray:
+    """Rows of ids as one [B, length] int32 array, zeros behind."""
+    out = np.zeros((len(rows), length), np.int32)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return out

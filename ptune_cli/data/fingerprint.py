@@ -1,0 +1,79 @@
+"""What a prepared split is made from, as one hash: the same hash, the same content.
+
+Neither TensorFlow nor the task's module is imported, and no path of this machine goes in, so an entry prepared on one
+machine is found on another.
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+from ptune_cli.data.sources import literal_files, source_files
+from ptune_cli.data.vocabulary import Vocabulary
+from ptune_cli.errors import UserError, nearest
+from tasks import catalog
+
+FORMAT = "ptune-prepared-1"
+
+
+def resolve(task: str, split: str) -> catalog.Entry:
+    """The catalog's entry of a task; for "module:task", one made up from the module's name.
+
+    Raises:
+        UserError: no such task, or (for a task of the catalog) no such split.
+    """
+    try:
+        entry = catalog.lookup(task)
+    except catalog.UnknownTask as error:
+        hint = "name your own task as MODULE:TASK"
+        raise UserError(f"no task '{task}'; {nearest(task, error.choices)}", hint) from None
+    check_split(task, split, entry.splits or (split,))  # the splits of a user's own task are known only once it is imported
+    return entry
+
+
+def check_split(task: str, split: str, splits: tuple[str, ...]) -> None:
+    """Raises UserError, with the nearest split, where a task has no such split."""
+    if split not in splits:
+        raise UserError(f"task '{task}' has no split '{split}'; {nearest(split, splits)}")
+
+
+def fingerprint(task: str, split: str, vocabulary: Vocabulary) -> str:
+    """Hash (hex) of all that decides a prepared split's content: entry, source code, data files, vocabulary, format.
+
+    For a task of the user's own, the data files are those that its module names in a string.
+
+    Raises:
+        UserError: as `resolve`; the module or a data file of the catalog is missing.
+    """
+    entry = resolve(task, split)
+    sources = source_files(entry.module)
+    parts = {
+        "format": FORMAT,
+        "task": task,
+        "split": split,
+        "entry": dataclasses.asdict(entry),
+        "sources": {name: sha256(file) for name, file in sources.items()},
+        "data": {name: sha256(file) for name, file in _data_files(task, split, entry, sources).items()},
+        "vocabulary": vocabulary.sha256,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(file: Path) -> str:
+    """The hash (hex) of a file's content. A file that cannot be read is a UserError."""
+    try:
+        with open(file, "rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}") from error
+
+
+def _data_files(task: str, split: str, entry: catalog.Entry, sources: dict[str, Path]) -> dict[str, Path]:
+    if ":" not in task:
+        names = [entry.data_files[split]] if split in entry.data_files else []
+        return {name: Path(catalog.__file__).parent / name for name in names}
+    found: dict[str, Path] = {}
+    for file in sources.values():
+        found |= literal_files(file)
+    return found

@@ -1,0 +1,36 @@
+"""The length limits of a run, checked against its data: what is cut is said, and targets are not cut in silence."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ptune_cli.data.batches import Lengths
+from ptune_cli.data.prepared import Prepared
+from ptune_cli.errors import UserError
+
+
+def limits(
+    splits: Mapping[tuple[str, str], Prepared], inputs: int, targets: int | None, cut_targets: bool
+) -> tuple[Lengths, list[str]]:
+    """The lengths in tokens (EOS included, prompt not), and a note for each split that loses some.
+
+    `targets` None means the longest target of these splits. Raises UserError if targets would be cut and `cut_targets` is
+    false: a cut "not_entailment" is another answer.
+    """
+    longest = max(int(split.target_lengths.max(initial=0)) + 1 for split in splits.values())
+    found, notes = Lengths(inputs, targets or longest), []
+    if min(found.inputs, found.targets) < 2:
+        raise UserError(f"input_length {found.inputs} and target_length {found.targets} must be at least 2 (one token, EOS)")
+    for (task, name), split in splits.items():
+        for kind, lengths, limit in (
+            ("inputs", split.input_lengths, found.inputs),
+            ("targets", split.target_lengths, found.targets),
+        ):
+            cut = int(np.count_nonzero(lengths + 1 > limit))
+            if not cut:
+                continue
+            note = f"{task} {name}: {cut} of {len(split)} {kind} ({100 * cut / len(split):.1f}%) are cut to {limit} tokens"
+            if kind == "targets" and not cut_targets:
+                raise UserError(note, f"raise target_length to {longest}, or allow it with truncate_targets")
+            notes.append(note)
+    return found, notes

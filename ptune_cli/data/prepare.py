@@ -1,0 +1,213 @@
+"""`python -m ptune_cli.data.prepare`: runs seqio tasks into prepared splits. Of ptune's modules, only this one uses TensorFlow.
+
+It runs as a process of its own (see `preparation.ensure`) and writes one JSON object a line to standard output:
+{"task", "split", "done", "total"} while it works, and {"error", "see_log"} if it cannot go on.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import difflib
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import ptune_cli
+from ptune_cli.data.fingerprint import check_split, fingerprint, resolve
+from ptune_cli.data.prepared import find
+from ptune_cli.data.vocabulary import Vocabulary
+from ptune_cli.data.writer import Example, locked, write
+from ptune_cli.errors import UserError, nearest
+
+REPORT_EVERY = 500
+TOKENS = ("inputs", "targets")
+SEED = 0
+
+Report = Callable[[int, int | None], None]
+
+
+class TaskFailed(UserError):
+    """The task's own code, seqio or TFDS raised something. Its traceback says more than one line can."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prepares every `--split TASK SPLIT` that is not in the cache yet. Exit code 2: the user's mistake, told in an event."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ptune_cli.data.prepare", description="Runs seqio tasks into prepared splits."
+    )
+    parser.add_argument("--vocabulary", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--split", nargs=2, action="append", required=True, metavar=("TASK", "SPLIT"))
+    options = parser.parse_args(argv)
+    # seqio imports TensorFlow and JAX; the GPU or TPU belongs to the program that trains.
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    emit = _take_standard_output()
+    try:
+        vocabulary = Vocabulary(options.vocabulary)
+        for task, split in options.split:
+
+            def report(done: int, total: int | None, task: str = task, split: str = split) -> None:
+                emit({"task": task, "split": split, "done": done, "total": total})
+
+            prepare(task, split, vocabulary, options.cache, report)
+    except UserError as error:
+        traceback.print_exc()
+        emit({"error": str(error), "see_log": isinstance(error, TaskFailed)})
+        return 2
+    return 0
+
+
+def prepare(task: str, split: str, vocabulary: Vocabulary, cache_dir: Path, report: Report = lambda done, total: None) -> Path:
+    """Runs one split of one task into the cache, unless it is there already, and returns its folder.
+
+    Raises:
+        UserError: no such task or split, the disk is full or not writable; TaskFailed: the task itself failed.
+    """
+    folder = find(task, split, vocabulary, cache_dir)
+    entry = resolve(task, split)
+    with locked(folder):
+        if folder.exists():  # another process made it while this one waited
+            return folder
+        report(0, None)
+        with _blaming(task, split):
+            provider = _build(task, entry.module, vocabulary)
+            check_split(task, split, tuple(provider.splits))
+        facts = {
+            "task": task,
+            "split": split,
+            "fingerprint": fingerprint(task, split, vocabulary),
+            "vocabulary_sha256": vocabulary.sha256,
+            "metrics": entry.metrics,
+            "best_metric": entry.best_metric,
+            "versions": _versions(),
+        }
+        if ":" not in task:
+            facts["labels"] = entry.labels
+        write(folder, _examples(provider, task, split, vocabulary, report), facts)
+    return folder
+
+
+def _build(task: str, module: str, vocabulary: Vocabulary) -> Any:
+    """The seqio task: the catalog's, or a registered one of the user's with the base model's vocabulary put in."""
+    seqio = _import_seqio()
+    imported = importlib.import_module(module)
+    if ":" not in task:
+        return imported.task(task, str(vocabulary.path))
+    name = task.partition(":")[2]
+    if name in seqio.MixtureRegistry.names():
+        raise UserError(f"'{name}' is a seqio mixture, expected a task", "name its tasks, one by one")
+    if name not in seqio.TaskRegistry.names():
+        close = difflib.get_close_matches(name, list(seqio.TaskRegistry.names()), n=10, cutoff=0)
+        raise UserError(f"importing {module} registers no seqio task '{name}'; {nearest(name, close)}")
+    provider = seqio.TaskRegistry.get(name)
+    ours = seqio.SentencePieceVocabulary(str(vocabulary.path), extra_ids=vocabulary.extra_ids)
+    features = {
+        key: feature
+        if isinstance(feature.vocabulary, seqio.PassThroughVocabulary)
+        else dataclasses.replace(feature, vocabulary=ours)
+        for key, feature in provider.output_features.items()
+    }
+    return provider.replace(output_features=features)
+
+
+def _import_seqio() -> Any:
+    try:
+        import seqio
+    except ImportError as error:
+        hint = "pip install 'ptune[tasks]', or prepare on a machine that has it and copy its cache folder"
+        raise UserError(f"preparing a task needs seqio: {error}", hint) from error
+    return seqio
+
+
+def _examples(provider: Any, task: str, split: str, vocabulary: Vocabulary, report: Report) -> Iterator[Example]:
+    """All examples of a split, in the order of its source, one at a time."""
+    import tensorflow as tf
+
+    tf.random.set_seed(SEED)  # seqio draws the seeds of preprocessors from it: the same fingerprint, the same content
+    done = 0
+    with _blaming(task, split):
+        total = provider.num_input_examples(split)
+        dataset = provider.get_dataset(None, split, use_cached=False, shuffle=False, try_in_mem_cache=False)
+        for done, features in enumerate(dataset.as_numpy_iterator(), start=1):
+            yield _example(features, vocabulary)
+            if done % REPORT_EVERY == 0:
+                report(done, total)
+    report(done, done)
+
+
+def _example(features: Mapping[str, Any], vocabulary: Vocabulary) -> Example:
+    """Tokens without end of sequence, and every other field; the texts are the ones from before tokenisation."""
+    inputs, targets = (_tokens(features, name, vocabulary) for name in TOKENS)
+    row = {key.removesuffix("_pretokenized"): _plain(value) for key, value in features.items() if key not in TOKENS}
+    for name, tokens in (("inputs", inputs), ("targets", targets)):
+        if name not in row:  # the task kept no text
+            row[name] = vocabulary.decode(tokens)
+    return Example(inputs, targets, row)
+
+
+def _tokens(features: Mapping[str, Any], name: str, vocabulary: Vocabulary) -> np.ndarray:
+    if name == "inputs" and name not in features:  # a language model's task has targets only
+        return np.zeros(0, np.int32)
+    if name not in features:
+        raise ValueError(f"its examples have the fields {', '.join(sorted(features))}; expected '{name}'")
+    tokens = np.asarray(features[name])
+    if tokens.ndim != 1 or not np.issubdtype(tokens.dtype, np.integer):
+        raise ValueError(f"'{name}' is {tokens.dtype} of rank {tokens.ndim}; expected token ids of rank 1")
+    if tokens.size and not 0 <= tokens.min() <= tokens.max() < vocabulary.size:
+        raise ValueError(f"'{name}' has an id outside the vocabulary's 0..{vocabulary.size - 1}")
+    return tokens[:-1] if tokens.size and tokens[-1] == vocabulary.eos_id else tokens
+
+
+def _plain(value: Any) -> Any:
+    """A value of TensorFlow or NumPy as what JSON holds."""
+    if hasattr(value, "to_list"):  # ragged
+        return _plain(value.to_list())
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+@contextlib.contextmanager
+def _blaming(task: str, split: str) -> Iterator[None]:
+    """Whatever the task raises is the task's failure: one line with its reason."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise TaskFailed(f"task '{task}', split '{split}' failed: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """One line of an error. Where a preprocessor fails, TensorFlow puts its stack first and the error itself behind that."""
+    kind = type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = next((line for line in lines if line.startswith(f"{kind}: ")), f"{kind}: {lines[0]}" if lines else kind)
+    return reason[:300]
+
+
+def _versions() -> dict[str, str]:
+    names = ("seqio", "tensorflow", "tensorflow_datasets", "tensorflow_text")
+    return {"ptune": ptune_cli.__version__, **{n: sys.modules[n].__version__ for n in names if n in sys.modules}}
+
+
+def _take_standard_output() -> Callable[[dict], None]:
+    """Keeps standard output for events: whatever a task prints goes to standard error from here on."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return lambda event: print(json.dumps(event), file=channel, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

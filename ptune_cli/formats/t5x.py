@@ -1,0 +1,92 @@
+"""Reads T5X checkpoints: any container (msgpack and Zarr, Orbax), any layout of the tree, into T5's flat parameters."""
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ptune_cli.errors import UserError
+from ptune_cli.formats.strict import Shapes, check_finite, check_float, check_shapes, float_dtype
+from ptune_cli.formats.t5x_layouts import RELPOS, flat
+from ptune_cli.formats.t5x_store import ITEMS, TREES, Checkpoint, Stored
+from ptune_cli.t5.config import T5Config, parameter_shapes
+
+READERS = 4  # arrays in flight: enough to hide latency, few enough that unread ones take no memory
+STEP = re.compile(r"checkpoint_(\d+)")
+ROOTS = ("optimizer/target/", "target/", "params/params/", "params/", "")  # T5X, T5X with Orbax, Flax, a bare tree
+
+
+def read(path: str | Path, config: T5Config, dtype: str = "float32") -> dict[str, np.ndarray]:
+    """The parameters {T5X name: array of `dtype`} of the newest step in `path`, in T5's flat layout.
+
+    `path` is a step's folder, a folder of `checkpoint_N` folders, or a step's gs:// folder. Prompts, optimizer state and
+    other things a trainer saves are passed over. Raises UserError unless the arrays are exactly those of
+    `t5.config.parameter_shapes(config)`, and naming the file or array for one that is damaged.
+    """
+    target, expected, step = float_dtype(dtype), parameter_shapes(config), find_step(path)
+    checkpoint = Checkpoint(step)
+    names = _parameters(checkpoint.names)
+    stored = checkpoint.open(names)
+    split = partial(flat, bias_per_layer=f"encoder/layers_0/{RELPOS}" in expected, path=step)
+    _check(stored, names, split, expected, step)
+
+    def load(array: Stored) -> dict[str, np.ndarray]:
+        values = array.read(target)
+        check_finite(array.name, values, step)
+        return {name: np.ascontiguousarray(part) for name, part in split(names[array.name], values)}
+
+    with ThreadPoolExecutor(READERS) as pool:
+        return {name: part for parts in pool.map(load, stored) for name, part in parts.items()}
+
+
+def find_step(path: str | Path) -> str:
+    """The checkpoint folder at `path`: itself, or its `checkpoint_N` of the highest N. A gs:// folder is taken as given.
+
+    Raises UserError where there is none.
+    """
+    if str(path).startswith("gs://"):
+        return str(path).rstrip("/")
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"no checkpoint folder at {path}", "give a `checkpoint_N` folder or the folder that holds them")
+    if _holds_tree(folder):
+        return str(folder)
+    steps = {int(m[1]): f for f in folder.iterdir() if (m := STEP.fullmatch(f.name)) and _holds_tree(f)}
+    if not steps:
+        raise UserError(f"{path} is not a T5X checkpoint", "give a `checkpoint_N` folder or the folder that holds them")
+    return str(steps[max(steps)])
+
+
+def is_t5x(path: str | Path) -> bool:
+    """Whether `path` looks like a T5X checkpoint, or a folder of them. A gs:// folder is taken for one."""
+    try:
+        return bool(find_step(path))
+    except UserError:
+        return False
+
+
+def _holds_tree(folder: Path) -> bool:
+    return any((folder / item / tree).is_file() for item in ITEMS for tree in TREES)
+
+
+def _parameters(names: list[str]) -> dict[str, str]:
+    """The T5 parameters among the names of a tree: {name in the tree: name under the root}."""
+    root = next(root for root in ROOTS if any(name.startswith(root) for name in names) or not root)
+    under_root = {name: name.removeprefix(root) for name in names if name.startswith(root)}
+    # A parameter is within a module: `step` and `version` at the top of a bare tree are not.
+    return {name: short for name, short in under_root.items() if "/" in short and "prompt" not in short.split("/")}
+
+
+def _check(stored: list[Stored], names: dict[str, str], split: Callable, expected: Shapes, step: str) -> None:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for array in stored:
+        check_float(array.name, array.dtype.name, step)
+        stand_in = np.broadcast_to(np.float32(0), array.shape)  # takes no memory, and splits as the array will
+        for name, part in split(names[array.name], stand_in):
+            if name in shapes:
+                raise UserError(f"{step} holds {name} twice, in two layouts of the tree", "remove one of them")
+            shapes[name] = part.shape
+    check_shapes(shapes, expected, step)

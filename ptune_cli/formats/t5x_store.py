@@ -1,0 +1,103 @@
+"""Reads the arrays of a T5X checkpoint: those in its tree's file, and Zarr arrays in folders or in an OCDBT database."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorstore as ts
+
+from ptune_cli.errors import UserError
+from ptune_cli.formats.strict import DAMAGED, damaged
+from ptune_cli.formats.t5x_tree import parse
+
+ITEMS = ("", "state/", "default/")  # where in a step's folder the tree lies: T5X, T5X with Orbax, Orbax's own manager
+TREES = ("_METADATA", "checkpoint")  # the first Orbax wrote both, the second then being of no more use
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One array of the checkpoint in `path`: `source` is a TensorStore, or the array itself where the tree held it."""
+
+    name: str
+    path: str
+    source: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.source.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.source.dtype.numpy_dtype if isinstance(self.source, ts.TensorStore) else self.source.dtype
+
+    def read(self, dtype: np.dtype) -> np.ndarray:
+        """The whole array, converted chunk by chunk: it is never whole in two types at once. UserError if damaged."""
+        if isinstance(self.source, ts.TensorStore):
+            return _result(ts.cast(self.source, ts.dtype(dtype)).read(), f"array {self.name} of {self.path}")
+        return self.source.astype(dtype)
+
+
+class Checkpoint:
+    """The checkpoint in one folder, `/local/folder` or `gs://bucket/folder`. `names` are those of its tree.
+
+    Raises UserError, naming the file or array, for what is missing or damaged.
+    """
+
+    def __init__(self, path: str):
+        self.path = path
+        # One context per checkpoint: its cache spares OCDBT reading its index again for every array.
+        self._context = ts.Context({"cache_pool": {"total_bytes_limit": 100_000_000}})
+        folder, file, data = self._find_tree()
+        self._leaves, self._driver = parse(data, file)
+        self._arrays = folder
+        if self._file(folder, "manifest.ocdbt") is not None:
+            self._arrays = {"driver": "ocdbt", "base": folder, "path": ""}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._leaves)
+
+    def open(self, names: Iterable[str]) -> list[Stored]:
+        """The arrays of these names: shape and dtype known, values not yet read."""
+        sources = [(name, self._open(self._leaves[name])) for name in names]  # opened all at once, then waited for
+        return [Stored(name, self.path, self._opened(name, source)) for name, source in sources]
+
+    def _find_tree(self) -> tuple[dict[str, Any], str, bytes]:
+        for item in ITEMS:
+            folder = _kvstore(f"{self.path}/{item}")
+            for name in TREES:
+                data = self._file(folder, name)
+                if data is not None:
+                    return folder, f"{self.path}/{item}{name}", data
+        raise UserError(f"{self.path} is not a T5X checkpoint (no `checkpoint` and no `_METADATA` in it)", DAMAGED)
+
+    def _file(self, folder: dict[str, Any], name: str) -> bytes | None:
+        store = _result(ts.KvStore.open(folder, context=self._context), self.path)
+        found = _result(store.read(name), f"{name} of {self.path}")
+        return found.value if found.state == "value" else None
+
+    def _open(self, leaf: np.ndarray | str) -> Any:
+        if isinstance(leaf, np.ndarray):
+            return leaf
+        kvstore = {**self._arrays, "path": f"{self._arrays['path']}{leaf}/"}
+        # Chunks that were never copied would otherwise be read as zeros.
+        spec = {"driver": self._driver, "kvstore": kvstore, "fill_missing_data_reads": False}
+        return ts.open(spec, open=True, read=True, context=self._context)
+
+    def _opened(self, name: str, source: Any) -> Any:
+        return source if isinstance(source, np.ndarray) else _result(source, f"array {name} of {self.path}")
+
+
+def _kvstore(path: str) -> dict[str, Any]:
+    if path.startswith("gs://"):
+        bucket, _, folder = path.removeprefix("gs://").partition("/")
+        return {"driver": "gcs", "bucket": bucket, "path": folder}
+    return {"driver": "file", "path": path}
+
+
+def _result(future: Any, what: str) -> Any:
+    try:
+        return future.result()
+    except (ValueError, OSError, RuntimeError) as error:  # TensorStore raises any of them for a file it cannot read
+        raise damaged(what, ValueError(str(error).partition(" [tensorstore_spec=")[0])) from error

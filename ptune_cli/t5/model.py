@@ -1,0 +1,153 @@
+"""T5 1.0 and 1.1, with T5X's parameter names.
+
+`encode` and `decode` take vectors, not ids. That is the whole reason prompts need no change to the model: whoever calls
+it decides which positions are tokens and which are rows of a prompt. Segments stand in for masks: 0 is padding, and a
+position sees only its own segment, so several examples can share a row.
+"""
+
+import zlib
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ptune_cli.t5.config import SUBLAYERS, T5Config
+from ptune_cli.t5.layers import Attention, Mlp, Norm, RelativeBias, at_least_float32, dropout, fan_in_truncated, fold
+
+KeysValues = tuple[jax.Array, jax.Array]  # [B, T, H, head_dim] each
+
+
+class Layer(nn.Module):
+    """A pre-norm residual layer of one stack: the sublayers of the table `SUBLAYERS`, in its order."""
+
+    config: T5Config
+    stack: str
+
+    def setup(self):
+        for sublayer, norm in SUBLAYERS[self.stack].items():
+            setattr(self, norm, Norm(self.config.dtype))
+            setattr(self, sublayer, Mlp(self.config) if sublayer == "mlp" else Attention(self.config))
+
+    def encode(self, x, bias, mask, dropout_keys):
+        h = self.pre_attention_layer_norm(x)
+        x = x + self._drop(self.attention(h, self.attention.keys_values(h), bias, mask, dropout_keys), 1, dropout_keys)
+        return x + self._drop(self.mlp(self.pre_mlp_layer_norm(x), dropout_keys), 2, dropout_keys)
+
+    def decode(self, x, cross: KeysValues, biases, masks, dropout_keys, past: KeysValues | None = None, index=0):
+        """The layer over all targets, or with `past` over the one at `index`, whose keys and values join the cache."""
+        h = self.pre_self_attention_layer_norm(x)
+        present = self.self_attention.keys_values(h)
+        if past is not None:
+            present = jax.tree.map(lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, index, 1), past, present)
+        x = x + self._drop(self.self_attention(h, present, biases[0], masks[0], dropout_keys), 1, dropout_keys)
+        h = self.pre_cross_attention_layer_norm(x)
+        x = x + self._drop(self.encoder_decoder_attention(h, cross, biases[1], masks[1], dropout_keys), 2, dropout_keys)
+        return x + self._drop(self.mlp(self.pre_mlp_layer_norm(x), dropout_keys), 3, dropout_keys), present
+
+    def _drop(self, x, site: int, keys):
+        keys = fold(keys, zlib.crc32("/".join(self.path).encode()) + site)
+        return dropout(x, keys, self.config.dropout_rate)
+
+
+class Stack(nn.Module):
+    """The layers, final norm and position bias of the encoder or the decoder."""
+
+    config: T5Config
+    stack: str
+
+    def setup(self):
+        c = self.config
+        layers = c.num_encoder_layers if self.stack == "encoder" else c.num_decoder_layers
+        self.relpos_bias = RelativeBias(c, bidirectional=self.stack == "encoder")
+        self.layers = [Layer(c, self.stack) for _ in range(layers)]
+        setattr(self, f"{self.stack}_norm", Norm(c.dtype))
+        if self.stack == "decoder" and not c.logits_via_embedding:
+            # Logits in float32 at least: bfloat16 has 8 bits for a choice among 32,128 words.
+            dtype = jnp.promote_types(c.dtype, jnp.float32)
+            self.logits_dense = nn.Dense(c.vocab_size, use_bias=False, dtype=dtype, kernel_init=fan_in_truncated)
+
+    def encode(self, x, segments, dropout_keys):
+        mask = (segments[:, :, None] == segments[:, None, :]) & (segments[:, None, :] > 0)
+        bias = self.relpos_bias(x.shape[1], x.shape[1])
+        x = self._drop(x, 1, dropout_keys)
+        for layer in self.layers:
+            x = layer.encode(x, bias, mask, dropout_keys)
+        return self._drop(self.encoder_norm(x), 2, dropout_keys)
+
+    def decode(self, x, memory, segments, memory_segments, dropout_keys):
+        s = x.shape[1]
+        causal = jnp.tril(jnp.ones((s, s), bool))[None]
+        masks = (
+            (segments[:, :, None] == segments[:, None, :]) & (segments[:, None, :] > 0) & causal,
+            (segments[:, :, None] == memory_segments[:, None, :]) & (memory_segments[:, None, :] > 0),
+        )
+        biases = (self.relpos_bias(s, s), jnp.zeros((1, 1, 1, 1), x.dtype))
+        x = self._drop(x, 1, dropout_keys)
+        for layer, cross in zip(self.layers, self.cross(memory), strict=True):
+            x, _ = layer.decode(x, cross, biases, masks, dropout_keys)
+        return self._drop(self.decoder_norm(x), 2, dropout_keys)
+
+    def cross(self, memory) -> list[KeysValues]:
+        return [layer.encoder_decoder_attention.keys_values(memory) for layer in self.layers]
+
+    def decode_one(self, x, cross, past, index, memory_segments):
+        length = past[0][0].shape[1]
+        masks = (
+            jnp.broadcast_to(jnp.arange(length)[None, None, :] <= index, (x.shape[0], 1, length)),
+            memory_segments[:, None, :] > 0,
+        )
+        self_bias = jax.lax.dynamic_slice_in_dim(self.relpos_bias(length, length), index, 1, axis=2)
+        biases, presents = (self_bias, jnp.zeros((1, 1, 1, 1), x.dtype)), []
+        for layer, layer_cross, layer_past in zip(self.layers, cross, past, strict=True):
+            x, present = layer.decode(x, layer_cross, biases, masks, None, layer_past, index)
+            presents.append(present)
+        return self.decoder_norm(x), presents
+
+    def _drop(self, x, site: int, keys):
+        return dropout(x, fold(keys, zlib.crc32(self.stack.encode()) + site), self.config.dropout_rate)
+
+
+class T5(nn.Module):
+    """A T5 of any size, used through `model.apply({"params": params}, ..., method="encode")`."""
+
+    config: T5Config
+
+    def setup(self):
+        c = self.config
+        self.token_embedder = nn.Embed(c.vocab_size, c.emb_dim, dtype=c.dtype, embedding_init=nn.initializers.normal(1.0))
+        self.encoder = Stack(c, "encoder")
+        self.decoder = Stack(c, "decoder")
+
+    def embed(self, ids: jax.Array) -> jax.Array:
+        """Vectors [B, T, D] of token ids [B, T]."""
+        return self.token_embedder(ids)
+
+    def encode(self, x: jax.Array, segments: jax.Array, dropout_keys: jax.Array | None = None) -> jax.Array:
+        """Memory [B, T, D] of vectors x [B, T, D]; segments [B, T] int32; one dropout key per row, or None."""
+        return self.encoder.encode(x, segments, dropout_keys)
+
+    def decode(self, x, memory, target_segments, memory_segments, dropout_keys=None) -> jax.Array:
+        """Logits [B, S, V] float32 of decoder inputs x [B, S, D] (vectors) over memory [B, T, D]."""
+        y = self.decoder.decode(x, memory, target_segments, memory_segments, dropout_keys)
+        return self._logits(y)
+
+    def cross(self, memory) -> list[KeysValues]:
+        """The decoder's cross-attention keys and values of each layer, computed once per input."""
+        return self.decoder.cross(memory)
+
+    def decode_one(self, x, cross, past, index, memory_segments) -> tuple[jax.Array, list[KeysValues]]:
+        """Logits [B, V] of the one decoder input x [B, 1, D] at position `index`, and the cache with it added."""
+        y, past = self.decoder.decode_one(x, cross, past, index, memory_segments)
+        return self._logits(y)[:, 0], past
+
+    def __call__(self, ids, target_ids):
+        """Logits [B, S, V] from ids alone, 0 being padding and the first decoder input: what `init` traces."""
+        segments, target_segments = (ids > 0).astype(jnp.int32), jnp.ones_like(target_ids)
+        memory = self.encode(self.embed(ids), segments)
+        return self.decode(self.embed(target_ids), memory, target_segments, segments)
+
+    def _logits(self, y):
+        if not self.config.logits_via_embedding:
+            return self.decoder.logits_dense(y)
+        logits = at_least_float32(self.token_embedder.attend(y))
+        return logits / jnp.sqrt(jnp.array(self.config.emb_dim, logits.dtype))

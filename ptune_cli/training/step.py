@@ -1,0 +1,148 @@
+"""One training step: the loss of every member, the gradient of the trainable tree only, the update.
+
+Two trees, never one tree with a mask. `jax.grad` sees the trainable argument; the frozen weights are another argument and
+get no gradient buffers. Prompt tuning trains a dict of prompts; pre-training and model tuning run the same step with the
+weights as the trainable tree.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ptune_cli.data.batches import Batch
+from ptune_cli.prompts.bank import table, vectors
+from ptune_cli.t5.model import T5
+
+Tree = Any
+
+
+class State(NamedTuple):
+    """What a run learns and must save: kilobytes for prompts, whatever the size of the model."""
+
+    step: jax.Array  # int32, updates done
+    trainable: Tree
+    optimizer: Tree
+    failed_at: jax.Array  # int32: the first step whose loss or gradient was not finite, or -1. From there on nothing moves
+
+
+class Sums(NamedTuple):
+    """Sums over the target tokens of each member, each [K]."""
+
+    loss: jax.Array  # cross-entropy plus z-loss
+    correct: jax.Array  # tokens predicted right, teacher-forced
+    tokens: jax.Array
+
+
+def start(trainable: Tree, optimizer: optax.GradientTransformation) -> State:
+    """The state before the first step."""
+    return State(jnp.zeros((), jnp.int32), trainable, optimizer.init(trainable), jnp.full((), -1, jnp.int32))
+
+
+def dropout_keys(batch: Batch) -> jax.Array:
+    """One key per row [B], from its member's seed, the step and its place in the member's batch: nothing else."""
+
+    def key(numbers):
+        return jax.random.fold_in(jax.random.fold_in(jax.random.key(numbers[0]), numbers[1]), numbers[2])
+
+    return jax.vmap(key)(jnp.asarray(batch.dropout))
+
+
+def shift_right(targets: jax.Array, segments: jax.Array) -> jax.Array:
+    """Decoder inputs [B, S]: the target before, and 0 (T5's start symbol) where a segment begins."""
+    before = jnp.pad(targets, ((0, 0), (1, 0)))[:, :-1]
+    same = segments == jnp.pad(segments, ((0, 0), (1, 0)))[:, :-1]
+    return jnp.where(same, before, 0)
+
+
+def sums(model: T5, params: Tree, prompt_table: jax.Array, batch: Batch, count: int, z_loss: float, train: bool) -> Sums:
+    """The sums of one microbatch for `count` members: T5X's loss, a plain sum of CE + z_loss * log(Z)^2."""
+    keys = dropout_keys(batch) if train and model.config.dropout_rate else None
+
+    def apply(method: str, *args):
+        return model.apply({"params": params}, *args, method=method)
+
+    x = vectors(lambda ids: apply("embed", ids), prompt_table, batch.encoder_ids)
+    memory = apply("encode", x, batch.encoder_segments, keys)
+    y = apply("embed", shift_right(batch.targets, batch.target_segments))
+    logits = apply("decode", y, memory, batch.target_segments, batch.encoder_segments, keys)
+    log_z = jax.nn.logsumexp(logits, axis=-1)
+    target_logits = jnp.take_along_axis(logits, batch.targets[..., None], axis=-1)[..., 0]
+    real = batch.targets > 0
+    losses = jnp.where(real, log_z - target_logits + z_loss * jnp.square(log_z), 0.0)
+    correct = real & (jnp.argmax(logits, axis=-1) == batch.targets)
+
+    def by_member(values):
+        return jax.ops.segment_sum(values.sum(axis=1), batch.member, num_segments=count)
+
+    return Sums(by_member(losses), by_member(correct.astype(losses.dtype)), by_member(real.astype(losses.dtype)))
+
+
+class Step:
+    """The compiled step. `loss` maps (trainable, frozen, batch) to `Sums`; all members' losses are summed, and as each
+    row belongs to one member, the gradients separate by themselves."""
+
+    def __init__(self, loss: Callable[[Tree, Tree, Batch], Sums], optimizer: optax.GradientTransformation, names: Sequence[str]):
+        self.loss, self.optimizer, self.names = loss, optimizer, tuple(names)
+        self._add = jax.jit(self._accumulate, donate_argnums=0)
+        self._update = jax.jit(self._apply, donate_argnums=0)
+
+    def __call__(self, state: State, frozen: Tree, batches: Sequence[Batch]) -> tuple[State, dict[str, jax.Array]]:
+        """One update from a step's microbatches. Returns the new state and metrics, [K] each; does not wait for them."""
+        # Three arrays, not one thrice: `_add` takes over the buffers it is given.
+        zeros = Sums(*(jnp.zeros(len(self.names)) for _ in Sums._fields))
+        total = jax.tree.map(jnp.zeros_like, state.trainable), zeros
+        for batch in batches:
+            total = self._add(total, state.trainable, frozen, batch)
+        return self._update(state, total)
+
+    def compile(self, state: State, frozen: Tree, batch: Batch) -> jax.stages.Compiled:
+        """One microbatch's compiled program, from real or abstract arguments, for its account of memory and FLOPs."""
+        sums = Sums(*(jax.ShapeDtypeStruct((len(self.names),), jnp.float32) for _ in Sums._fields))
+        return self._add.lower((state.trainable, sums), state.trainable, frozen, batch).compile()
+
+    def _accumulate(self, total, trainable, frozen, batch):
+        def objective(trainable):
+            found = self.loss(trainable, frozen, batch)
+            return found.loss.sum(), found
+
+        gradient, found = jax.grad(objective, has_aux=True)(trainable)
+        return jax.tree.map(lambda a, b: a + b.astype(a.dtype), total, (gradient, found))
+
+    def _apply(self, state: State, total):
+        gradient, found = total
+        norms = self._norms(gradient)
+        finite = jnp.isfinite(found.loss) & jnp.isfinite(norms)
+        go = jnp.all(finite) & (state.failed_at < 0)
+        updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.trainable)
+        moved = state.step + 1, optax.apply_updates(state.trainable, updates), optimizer
+        kept = state.step, state.trainable, state.optimizer
+        step, trainable, optimizer = jax.tree.map(lambda new, old: jnp.where(go, new, old), moved, kept)
+        failed_at = jnp.where(go | (state.failed_at >= 0), state.failed_at, state.step)
+        metrics = {
+            "loss": found.loss / found.tokens,
+            "token_accuracy": found.correct / found.tokens,
+            "gradient_norm": norms,
+            "tokens": found.tokens,
+            "finite": finite,
+        }
+        return State(step, trainable, optimizer, failed_at), metrics
+
+    def _norms(self, gradient) -> jax.Array:
+        """The gradient's norm, [K] for a bank, [1] for a tree of weights."""
+        if len(self.names) > 1 or set(gradient) == set(self.names):
+            return jnp.stack([jnp.linalg.norm(gradient[name]) for name in self.names])
+        return optax.tree.norm(gradient)[None]
+
+
+def prompt_loss(model: T5, names: Sequence[str], z_loss: float) -> Callable[[Tree, Tree, Batch], Sums]:
+    """The loss of a bank: trainable {member: prompt [P, D]}, frozen weights."""
+    return lambda prompts, params, batch: sums(model, params, table(prompts, names), batch, len(names), z_loss, True)
+
+
+def weight_loss(model: T5, z_loss: float) -> Callable[[Tree, Tree, Batch], Sums]:
+    """The loss of pre-training and model tuning: the weights are trainable, there is no prompt."""
+    nothing = jnp.zeros((1, model.config.emb_dim))
+    return lambda params, frozen, batch: sums(model, params, nothing, batch, 1, z_loss, True)

@@ -1,0 +1,243 @@
+"""Hugging Face folders: what is written is read back bit for bit, `transformers` computes the same, faults are one line."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+from flax.traverse_util import unflatten_dict
+from safetensors.numpy import load_file, save_file
+
+from ptune_cli.errors import UserError
+from ptune_cli.formats import huggingface
+from ptune_cli.t5.config import T5Config, parameter_shapes
+from ptune_cli.t5.model import T5
+
+T5_1_1 = T5Config(vocab_size=20, emb_dim=12, num_heads=2, head_dim=4, mlp_dim=10, num_encoder_layers=2, num_decoder_layers=3)
+T5_1_0 = replace(T5_1_1, mlp_activations=("relu",), logits_via_embedding=True)
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+def random_params(config: T5Config, dtype=np.float32) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    # Of the size trained weights have, so that logits are of order one and their tolerance means something.
+    return {
+        name: np.asarray(np.ones(shape) if name.endswith("scale") else rng.normal(size=shape) * shape[0] ** -0.5, dtype)
+        for name, shape in parameter_shapes(config).items()
+    }
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    huggingface.write(tmp_path, T5_1_1, random_params(T5_1_1))
+    return tmp_path
+
+
+def change_config(folder: Path, **settings) -> None:
+    old = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps({**old, **settings}))
+
+
+def change_tensors(folder: Path, change) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    change(tensors)
+    save_file(tensors, folder / WEIGHTS)
+
+
+def error_of(folder: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        huggingface.read(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def assert_equal(params: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    assert params.keys() == expected.keys()
+    for name, array in expected.items():
+        assert params[name].dtype == array.dtype
+        np.testing.assert_array_equal(params[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("config", [T5_1_1, T5_1_0], ids=["1.1", "1.0"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16], ids=["float32", "float16", "bfloat16"])
+def test_what_is_written_is_read_back_bit_for_bit(config, dtype, tmp_path):
+    params = random_params(config, dtype)
+    huggingface.write(tmp_path, config, params)
+    read_config, read_params = huggingface.read(tmp_path, np.dtype(dtype).name)
+    assert read_config == config
+    assert_equal(read_params, params)
+    assert huggingface.is_huggingface(tmp_path) and sorted(f.name for f in tmp_path.iterdir()) == [CONFIG, WEIGHTS]
+
+
+def test_every_size_and_setting_is_read_back(tmp_path):
+    config = replace(T5_1_1, mlp_activations=("silu", "linear"), dropout_rate=0.05, relative_buckets=8, relative_max_distance=20)
+    huggingface.write(tmp_path, config, random_params(config))
+    assert huggingface.read(tmp_path)[0] == config
+
+
+def test_float32_is_rounded_to_bfloat16_as_numpy_does(folder):
+    rounded = {name: array.astype("bfloat16") for name, array in random_params(T5_1_1).items()}
+    assert_equal(huggingface.read(folder, "bfloat16")[1], rounded)
+
+
+def test_a_model_in_several_files_is_read(folder):
+    tensors = load_file(folder / WEIGHTS)
+    names = sorted(tensors)
+    shards = {"a.safetensors": names[:9], "b.safetensors": names[9:]}
+    for file, part in shards.items():
+        save_file({name: tensors[name] for name in part}, folder / file)
+    index = {"weight_map": {name: file for file, part in shards.items() for name in part}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / WEIGHTS).unlink()
+    assert_equal(huggingface.read(folder)[1], random_params(T5_1_1))
+    (folder / "b.safetensors").unlink()
+    assert f"cannot read {folder}/b.safetensors" in error_of(folder)
+
+
+def test_copies_of_the_embedding_are_passed_over(tmp_path):
+    huggingface.write(tmp_path, T5_1_0, random_params(T5_1_0))
+    copies = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight")
+    change_tensors(tmp_path, lambda tensors: tensors.update({name: tensors["shared.weight"] for name in copies}))
+    assert_equal(huggingface.read(tmp_path)[1], random_params(T5_1_0))
+    change_tensors(tmp_path, lambda tensors: tensors.pop("shared.weight"))
+    assert_equal(huggingface.read(tmp_path)[1], random_params(T5_1_0))
+
+
+def test_a_copy_of_the_embedding_that_differs_is_refused(tmp_path):
+    huggingface.write(tmp_path, T5_1_0, random_params(T5_1_0))
+    change_tensors(tmp_path, lambda tensors: tensors.update({"lm_head.weight": tensors["shared.weight"] + 1}))
+    message = error_of(tmp_path)
+    assert "lm_head.weight" in message and "shared.weight" in message
+
+
+def test_the_settings_of_transformers_5_are_understood(folder):
+    change_config(folder, tie_word_embeddings=True, scale_decoder_outputs=False)
+    assert not huggingface.read(folder)[0].logits_via_embedding
+
+
+def test_an_mt5_is_a_t5_1_1(folder):
+    change_config(folder, model_type="mt5", tie_word_embeddings=True)
+    assert huggingface.read(folder)[0] == T5_1_1
+
+
+def test_settings_that_the_first_t5_left_out_have_their_defaults(tmp_path):
+    huggingface.write(tmp_path, T5_1_0, random_params(T5_1_0))
+    settings = json.loads((tmp_path / CONFIG).read_text())
+    for name in ("feed_forward_proj", "tie_word_embeddings", "relative_attention_max_distance", "decoder_start_token_id"):
+        del settings[name]
+    (tmp_path / CONFIG).write_text(json.dumps(settings))
+    assert huggingface.read(tmp_path)[0] == T5_1_0
+
+
+def test_missing_unexpected_and_misshaped_tensors_are_all_named_in_one_line(folder):
+    def change(tensors):
+        del tensors["encoder.final_layer_norm.weight"]
+        tensors["encoder.block.0.layer.0.SelfAttention.q.bias"] = np.zeros(8, np.float32)
+        tensors["lm_head.weight"] = np.zeros((12, 20), np.float32)
+
+    change_tensors(folder, change)
+    message = error_of(folder)
+    assert "1 missing: encoder.final_layer_norm.weight" in message
+    assert "1 unexpected: encoder.block.0.layer.0.SelfAttention.q.bias" in message
+    assert "1 of another shape: lm_head.weight (12, 20), expected (20, 12)" in message
+
+
+@pytest.mark.parametrize(
+    "settings, named",
+    [
+        ({"model_type": "bert"}, "model_type 'bert'"),
+        ({"model_type": "umt5"}, "did you mean 'mt5'"),
+        ({"feed_forward_proj": "gated-gelu_new"}, "did you mean 'gated-gelu'"),
+        ({"layer_norm_epsilon": 1e-5}, "layer_norm_epsilon 1e-05, expected T5's 1e-06"),
+        ({"pad_token_id": 3}, "pad_token_id 3"),
+        ({"d_model": "12"}, "d_model '12'"),
+        ({"num_heads": None}, "num_heads None"),
+        ({"dropout_rate": 2}, "dropout_rate 2"),
+        ({"num_heads": 3}, "relative_attention_bias.weight (32, 2), expected (32, 3)"),
+        ({"num_layers": 4}, "missing: encoder.block.2."),
+        ({"num_decoder_layers": 2}, "unexpected: decoder.block.2."),
+    ],
+)
+def test_settings_of_another_model_are_named(settings, named, folder):
+    change_config(folder, **settings)
+    message = error_of(folder)
+    assert named in message and str(folder) in message
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"model_type": ["t5"]}', "\udce9"])
+def test_a_config_that_is_none_is_named(content, folder):
+    (folder / CONFIG).write_bytes(content.encode(errors="surrogateescape"))
+    assert str(folder / CONFIG) in error_of(folder)
+
+
+@pytest.mark.parametrize("size", [0, 7, 100, 5000, -1])
+def test_a_truncated_file_is_named(size, folder):
+    data = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(data[:size])
+    assert f"cannot read {folder / WEIGHTS}" in error_of(folder)
+
+
+def test_a_header_longer_than_the_file_is_refused(folder):
+    data = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(b"\xff" * 7 + data[7:])
+    assert f"cannot read {folder / WEIGHTS}" in error_of(folder)
+
+
+def test_weights_of_another_type_or_not_finite_are_named(folder):
+    name = "lm_head.weight"
+    change_tensors(folder, lambda tensors: tensors[name].__setitem__((0, 0), np.inf))
+    assert f"{name} of {folder / WEIGHTS} holds infinite values" in error_of(folder)
+    change_tensors(folder, lambda tensors: tensors.update({name: np.zeros((20, 12), np.int8)}))
+    assert f"{name} of {folder / WEIGHTS} is stored as I8" in error_of(folder)
+
+
+def test_a_folder_of_pickled_weights_is_not_opened(folder):
+    (folder / WEIGHTS).rename(folder / "pytorch_model.bin")
+    assert "no model.safetensors" in error_of(folder)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        huggingface.write(tmp_path / "file" / "model", T5_1_1, random_params(T5_1_1))
+
+
+def ptune_logits(config: T5Config, params: dict[str, np.ndarray], ids: np.ndarray, target_ids: np.ndarray) -> np.ndarray:
+    return np.asarray(T5(config).apply({"params": unflatten_dict(params, sep="/")}, ids, target_ids))
+
+
+def ids_and_targets() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    ids, target_ids = rng.integers(2, 20, (3, 11)), rng.integers(2, 20, (3, 5))
+    ids[1, 6:] = 0
+    target_ids[:, 0] = 0
+    return ids.astype(np.int32), target_ids.astype(np.int32)
+
+
+@pytest.mark.parametrize("config", [T5_1_1, T5_1_0], ids=["1.1", "1.0"])
+def test_transformers_computes_the_same_logits_from_a_written_folder(config, tmp_path):
+    torch = pytest.importorskip("torch", reason="torch is not among the test requirements")
+    transformers = pytest.importorskip("transformers", reason="transformers is not among the test requirements")
+    huggingface.write(tmp_path, config, random_params(config))
+    theirs = transformers.T5ForConditionalGeneration.from_pretrained(tmp_path).eval()
+    ids, target_ids = ids_and_targets()
+    with torch.no_grad():
+        given = {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(ids > 0)}
+        logits = theirs(**given, decoder_input_ids=torch.tensor(target_ids)).logits.numpy()
+    # 1e-4: two implementations in float32, that sum in different orders
+    np.testing.assert_allclose(ptune_logits(config, *huggingface.read(tmp_path)[1:], ids, target_ids), logits, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("config", [T5_1_1, T5_1_0], ids=["1.1", "1.0"])
+def test_what_transformers_saves_is_read(config, tmp_path):
+    torch = pytest.importorskip("torch", reason="torch is not among the test requirements")
+    transformers = pytest.importorskip("transformers", reason="transformers is not among the test requirements")
+    huggingface.write(tmp_path / "ours", config, random_params(config, ml_dtypes.bfloat16))
+    theirs = transformers.T5ForConditionalGeneration.from_pretrained(tmp_path / "ours", dtype="auto")
+    assert theirs.dtype == torch.bfloat16
+    theirs.save_pretrained(tmp_path / "theirs")
+    read_config, params = huggingface.read(tmp_path / "theirs", "bfloat16")
+    assert read_config == config
+    assert_equal(params, random_params(config, ml_dtypes.bfloat16))
