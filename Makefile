@@ -24,8 +24,9 @@ lint: setup ## ruff, pyright and the import rules
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports --no-logo
 
+# build/ goes first: setuptools would put an old build/lib into the wheel.
 wheel-test: ## build the wheel, install it from the registry into an empty environment, run the demo from an empty folder
-	rm -rf build/wheel-test && mkdir -p build/wheel-test/empty
+	rm -rf build && mkdir -p build/wheel-test/empty
 	$(PYTHON) -m venv build/wheel-test/venv
 	build/wheel-test/venv/bin/pip wheel --quiet --no-deps --wheel-dir build/wheel-test .
 	build/wheel-test/venv/bin/pip install --quiet "$$(echo build/wheel-test/ptune-*.whl)[tasks]"

@@ -13,6 +13,7 @@ from corpora import packages, wordnet
 
 # Numbers of WordNet's lexicographer files. Short plain words: each label should be one piece of a small vocabulary.
 LABELS = {5: "animal", 6: "object", 13: "food", 15: "place", 18: "person", 20: "plant"}
+DATABASE = "package/database/3.1"
 # Rows of each class. 3,060 test rows put a 95% interval within two points.
 SIZES = {"validation": 100, "test": 510, "train": 670}
 # Six equal words at either end make a near-duplicate: glosses are written by pattern ("a genus of fishes of ...").
@@ -55,8 +56,7 @@ def _distinct() -> list[wordnet.Synset]:
     """One synset for each key, so that no two rows, whatever their split, are near-duplicates."""
     seen: set[str] = set()
     kept = []
-    package = packages.WORDNET
-    for synset in sorted(wordnet.synsets(package.path, "package/database/3.1"), key=lambda synset: _order(synset.id)):
+    for synset in sorted(wordnet.synsets(packages.WORDNET.path, DATABASE), key=lambda synset: _order(synset.id)):
         if synset.topic not in LABELS or not SHORTEST <= len(synset.definition) <= LONGEST:
             continue
         if not keys(synset.definition) & seen:

@@ -26,6 +26,13 @@ def synsets(archive: pathlib.Path, inside: str) -> tuple[Synset, ...]:
     return tuple(_parse(line) for _, text in files for line in text.splitlines() if not line.startswith(" "))
 
 
+def notice(archive: pathlib.Path, inside: str) -> str:
+    """The licence, which Princeton asks to be kept with every copy: the numbered lines at the head of each file."""
+    _, text = next(archives.texts(archive, f"{inside}/data.noun"))
+    head = (line for line in text.splitlines() if line.startswith("  "))
+    return "".join(re.sub(r"^\s+\d+ ?", "", line).rstrip() + "\n" for line in head)
+
+
 def _parse(line: str) -> Synset:
     """Fields: offset, file number, part of speech, word count (hexadecimal), word and sense number pairs, pointers."""
     fields, gloss = line.split(" | ", 1)

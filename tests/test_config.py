@@ -184,7 +184,7 @@ FLAG_MISTAKES = [
     (
         {"optimizer": "sgd", "optimizer.learning_rate": "-1"},
         [],
-        "--optimizer, --optimizer.learning_rate: a learning rate of -1.0;",
+        "--optimizer.learning_rate: a learning rate of -1.0",
     ),
     ({"steps.x": "1"}, [], "--steps.x has nothing to act on"),
     ({"optimizer": "@Adma()"}, [], "--optimizer: no class 'Adma'; did you mean 'Adam'?"),

@@ -1,4 +1,4 @@
-"""Predictions for laid-out inputs: greedy decoding, or the log-likelihood of each label. Every input exactly once.
+"""Predictions for laid-out inputs: decoded text, or the log-likelihood of each label. Every input exactly once.
 
 Inputs are sorted by length and cut into batches of one size; the last is filled with empty rows, whose results are dropped
 by position. A batch may mix the prompts of a bank: the ids say which row of the table goes where.
@@ -14,14 +14,16 @@ import numpy as np
 from ptune_cli.data.batches import compiled_length, pad
 from ptune_cli.prompts.bank import vectors
 from ptune_cli.t5 import generate
+from ptune_cli.t5.beam import beam_search
 from ptune_cli.t5.model import T5
 
 
 class Predictor:
-    """The compiled predictions of one model. `batch` rows at once, `length` tokens decoded at most."""
+    """The compiled predictions of one model. `batch` rows at once, `length` tokens decoded at most, `beams` in a search."""
 
-    def __init__(self, model: T5, batch: int = 64, length: int = 8):
+    def __init__(self, model: T5, batch: int = 64, length: int = 8, beams: int = 1):
         self._model, self._batch = model, batch
+        self._beam = jax.jit(lambda *args: beam_search(model, args[0], *self._encode(*args), length, beams))
         self._greedy = jax.jit(lambda *args: generate.greedy(model, args[0], *self._encode(*args), length))
         self._rank = jax.jit(
             lambda labels, *args: generate.log_likelihoods(model, args[0], *self._encode(*args), labels)
@@ -30,6 +32,10 @@ class Predictor:
     def greedy(self, params: Any, prompt_table: jax.Array, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Ids [N, length] int32, zeros after EOS, of inputs [N] of ids [T] (tokens with EOS, and prompt slots)."""
         return self._in_batches(inputs, lambda ids: self._greedy(params, prompt_table, ids))
+
+    def beam(self, params: Any, prompt_table: jax.Array, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        """As `greedy`, by T5X's beam search."""
+        return self._in_batches(inputs, lambda ids: self._beam(params, prompt_table, ids))
 
     def rank(self, params: Any, prompt_table: jax.Array, inputs: Sequence[np.ndarray], labels: np.ndarray) -> np.ndarray:
         """The summed log-probability [N, L] of each label [L, S] (ids with EOS, 0 padded) for each input."""

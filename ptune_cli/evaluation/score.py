@@ -15,7 +15,7 @@ from ptune_cli.evaluation.predict import Predictor, label_ids
 from tasks import postprocessors
 from tasks.metrics import METRICS
 
-PROTOCOLS = ("greedy", "rank")
+PROTOCOLS = ("greedy", "beam", "rank")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Scores:
 
 @dataclass(frozen=True)
 class Scorer:
-    """How a task's examples are turned into scores. `protocol` is greedy decoding, or ranking the task's labels."""
+    """How a task's examples are turned into scores. `protocol` is greedy decoding, T5X's beam search, or
+    ranking the task's labels."""
 
     predictor: Predictor
     vocabulary: Vocabulary
@@ -82,7 +83,8 @@ class Scorer:
             best = [labels[i] for i in found.argmax(axis=1)]
             each = [dict(zip(labels, map(float, row), strict=True)) for row in found]
             return [(text, text, scores) for text, scores in zip(best, each, strict=True)]
-        ids = self.predictor.greedy(params, prompt_table, inputs)
+        decode = self.predictor.greedy if self.protocol == "greedy" else self.predictor.beam
+        ids = decode(params, prompt_table, inputs)
         return [(text := self.vocabulary.decode(row), postprocessors.label(text, labels), None) for row in ids]
 
     def _scores(self, split: Prepared, answers) -> Scores:

@@ -15,7 +15,7 @@ from ptune_cli.errors import UserError
 from ptune_cli.formats.atomic import replacing, write_atomically
 from ptune_cli.formats.huggingface_config import config_json, read_config
 from ptune_cli.formats.huggingface_names import EMBEDDING, EMBEDDING_COPIES, LOGITS, UNUSED, huggingface_name, is_transposed
-from ptune_cli.formats.strict import check_finite, check_float, check_shapes, damaged, float_dtype
+from ptune_cli.formats.strict import check_float, check_shapes, damaged, finite, float_dtype
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -89,9 +89,7 @@ def _turn(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _convert(name: str, tensor: Tensor, dtype: str) -> np.ndarray:
-    array = np.ascontiguousarray(_turn(name, tensor.read()), dtype=float_dtype(dtype))
-    check_finite(tensor.name, array, str(tensor.file))
-    return array
+    return finite(tensor.name, _turn(name, tensor.read()), float_dtype(dtype), str(tensor.file))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from ptune_cli.errors import UserError
 from ptune_cli.formats.atomic import write_atomically
-from ptune_cli.formats.strict import DAMAGED, check_finite, check_float, damaged
+from ptune_cli.formats.strict import DAMAGED, check_float, damaged, finite
 
 FORMAT = "ptune-prompt-1"
 ARRAY = "prompt"  # the array's name in the safetensors file
@@ -65,9 +65,7 @@ def read(path: str | Path) -> PromptFile:
     if prompt.array.ndim != 2 or 0 in prompt.array.shape:
         raise UserError(f"prompt {file} has shape {prompt.array.shape}, expected [length, width]")
     check_float("prompt", prompt.array.dtype.name, str(file))
-    array = prompt.array.astype(np.float32)
-    check_finite("prompt", array, str(file))
-    return PromptFile(array, prompt.metadata)
+    return PromptFile(finite("prompt", prompt.array, np.dtype(np.float32), str(file)), prompt.metadata)
 
 
 def check(prompt: PromptFile, frozen: Any) -> None:
@@ -108,7 +106,7 @@ def _read_numpy(file: Path) -> np.ndarray:
         raise damaged(f"prompt {file}", error) from error
     if array.offset + array.nbytes != file.stat().st_size:
         raise UserError(f"prompt {file} is longer than its header says", DAMAGED)
-    return array
+    return np.array(array)
 
 
 def _read_safetensors(file: Path) -> PromptFile:

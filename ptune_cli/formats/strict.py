@@ -57,11 +57,14 @@ def check_float(name: str, dtype: str, path: str) -> None:
         raise UserError(message, LEGACY_BFLOAT16 if dtype == "uint16" else "convert it first")
 
 
-def check_finite(name: str, array: np.ndarray, path: str) -> None:
-    """Raises UserError when a value is infinite or not a number: a damaged file, or one from a run that diverged."""
+def finite(name: str, array: np.ndarray, dtype: np.dtype, path: str) -> np.ndarray:
+    """The array as `dtype`, contiguous. UserError for infinity or NaN: a damaged file, or one from a run that diverged."""
+    with np.errstate(over="ignore"):  # a number too large for `dtype` becomes infinite, and is told of below
+        array = np.ascontiguousarray(array, dtype)
     if not np.isfinite(array).all():
-        message = f"array {name} of {path} holds infinite values or NaN as {array.dtype}"
+        message = f"array {name} of {path} holds infinite values or NaN as {dtype.name}"
         raise UserError(message, "the file is damaged or its training diverged: copy it again or take an earlier step")
+    return array
 
 
 def _first(names: list[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ptune_cli.errors import UserError
-from ptune_cli.formats.strict import Shapes, check_finite, check_float, check_shapes, float_dtype
+from ptune_cli.formats.strict import Shapes, check_float, check_shapes, finite, float_dtype
 from ptune_cli.formats.t5x_layouts import RELPOS, flat
 from ptune_cli.formats.t5x_store import ITEMS, TREES, Checkpoint, Stored
 from ptune_cli.t5.config import T5Config, parameter_shapes
@@ -34,8 +34,7 @@ def read(path: str | Path, config: T5Config, dtype: str = "float32") -> dict[str
     _check(stored, names, split, expected, step)
 
     def load(array: Stored) -> dict[str, np.ndarray]:
-        values = array.read(target)
-        check_finite(array.name, values, step)
+        values = finite(array.name, array.read(target), target, step)
         return {name: np.ascontiguousarray(part) for name, part in split(names[array.name], values)}
 
     with ThreadPoolExecutor(READERS) as pool:

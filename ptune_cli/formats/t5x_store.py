@@ -32,10 +32,13 @@ class Stored:
         return self.source.dtype.numpy_dtype if isinstance(self.source, ts.TensorStore) else self.source.dtype
 
     def read(self, dtype: np.dtype) -> np.ndarray:
-        """The whole array, converted chunk by chunk: it is never whole in two types at once. UserError if damaged."""
+        """The whole array, converted to `dtype` unless it is in memory already. UserError if damaged.
+
+        Conversion goes chunk by chunk: the array is never whole in two types at once.
+        """
         if isinstance(self.source, ts.TensorStore):
             return _result(ts.cast(self.source, ts.dtype(dtype)).read(), f"array {self.name} of {self.path}")
-        return self.source.astype(dtype)
+        return self.source
 
 
 class Checkpoint:
