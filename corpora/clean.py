@@ -72,7 +72,7 @@ def _write(stream: TextIO, texts: list[str]) -> None:
 
 def _entry(source: Source, counts: dict[str, Counts]) -> dict[str, object]:
     package = source.package
-    described = {
+    described: dict[str, object] = {
         "name": source.name,
         "licence": source.licence,
         "registry": package.registry,
@@ -80,7 +80,8 @@ def _entry(source: Source, counts: dict[str, Counts]) -> dict[str, object]:
         "version": package.version,
         "sha256": package.sha256,
     }
-    return described | {split: dataclasses.asdict(counts[split]) for split in SPLITS}
+    described.update({split: dataclasses.asdict(counts[split]) for split in SPLITS})
+    return described
 
 
 def _report(counts: dict[str, dict[str, Counts]]) -> None:

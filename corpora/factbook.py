@@ -1,5 +1,6 @@
 """The World Factbook of 2015: short modern accounts of every country, a work of the United States government."""
 
+import functools
 import json
 import pathlib
 from collections.abc import Iterator
@@ -32,9 +33,9 @@ def read(archive: pathlib.Path, inside: str) -> Iterator[Passage]:
 
 
 def _text(country: dict, *path: str) -> str:
-    for field in (*path, "text"):
-        country = country.get(field) or {}
-    return country or ""
+    """The text of a field, empty when the country lacks it; some fields are there but null."""
+    field = functools.reduce(lambda part, name: part.get(name) or {}, path, country)
+    return field.get("text") or ""
 
 
 def _closed(text: str) -> str:

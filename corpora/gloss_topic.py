@@ -10,6 +10,7 @@ from corpora import baseline, card, topics
 
 FOLDER = pathlib.Path(__file__).parent.parent / "tasks" / "data" / "gloss_topic"
 
+
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for split, rows in topics.splits().items():

@@ -14,6 +14,7 @@ def read(archive: pathlib.Path, inside: str) -> Iterator[Passage]:
         if not topics.keys(synset.definition) & held_out:
             yield Passage(_sentence(synset), synset.definition)
 
+
 def _sentence(synset: wordnet.Synset) -> str:
     text = f"{', '.join(synset.words)}: {synset.definition}"
     if synset.examples:

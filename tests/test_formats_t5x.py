@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -46,7 +47,7 @@ def random_params(config: T5Config = TINY) -> dict[str, np.ndarray]:
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in parameter_shapes(config).items()}
 
 
-def save(folder: Path, params: dict[str, np.ndarray], root: str = "optimizer/target/") -> Path:
+def save(folder: Path, params: dict[str, Any], root: str = "optimizer/target/") -> Path:
     """A checkpoint with every array in its msgpack file."""
     tree = unflatten_dict({f"{root}{name}": array for name, array in params.items()}, sep="/")
     folder.mkdir(exist_ok=True)
@@ -59,7 +60,7 @@ def save_leaves(folder: Path, change) -> None:
     tree = msgpack.unpackb((folder / "checkpoint").read_bytes(), strict_map_key=False)
     leaves = flatten_dict(tree, is_leaf=lambda _, node: "driver" in node)
     tree = unflatten_dict({keys: change(leaf) if isinstance(leaf, dict) else leaf for keys, leaf in leaves.items()})
-    (folder / "checkpoint").write_bytes(msgpack.packb(tree))
+    (folder / "checkpoint").write_bytes(msgpack.Packer().pack(tree))
 
 
 def error_of(path: Path, config: T5Config) -> str:

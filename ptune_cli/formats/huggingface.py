@@ -35,7 +35,7 @@ class Tensor:
         return tuple(self.handle.get_slice(self.name).get_shape())
 
     def read(self) -> np.ndarray:
-        stored = self.handle.get_slice(self.name).get_dtype()
+        stored = str(self.handle.get_slice(self.name).get_dtype())
         check_float(self.name, DTYPES.get(stored, stored), str(self.file))
         return self.handle.get_tensor(self.name)
 

@@ -49,8 +49,9 @@ def read_config(file: Path) -> T5Config:
         raise UserError(f"{file} has feed_forward_proj {feed_forward!r}", nearest(feed_forward, ACTIVATIONS))
     if not isinstance(dropout_rate, int | float) or not 0 <= dropout_rate < 1:
         raise UserError(f"{file} has dropout_rate {dropout_rate!r}, expected a number from 0 to 1")
+    sizes: dict[str, Any] = {ours: _size(settings, theirs, file) for ours, theirs in SIZES.items()}
     return T5Config(
-        **{ours: _size(settings, theirs, file) for ours, theirs in SIZES.items()},
+        **sizes,
         mlp_activations=ACTIVATIONS[feed_forward],
         logits_via_embedding=_ties_logits(settings),
         dropout_rate=float(dropout_rate),

@@ -90,12 +90,12 @@ def _trained(metadata: Mapping[str, Any]) -> str:
 
 
 def _file(path: Path) -> Path:
-    if not path.is_dir():
+    if path.is_file():
         return path
     for name in FILES:
         if (path / name).is_file():
             return path / name
-    raise UserError(f"no prompt in {path}", f"expected a file {FILES[0]} or {FILES[1]} there")
+    raise UserError(f"no prompt at {path}", f"expected a prompt file, or a folder with {FILES[0]} or {FILES[1]}")
 
 
 def _read_numpy(file: Path) -> np.ndarray:

@@ -46,7 +46,7 @@ def _orbax_leaves(metadata: dict[str, Any]) -> Iterator[tuple[str, Leaf]]:
             yield "/".join(keys), _folder(".".join(keys))
 
 
-def _msgpack_leaves(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Leaf]]:
+def _msgpack_leaves(tree: Any, prefix: str) -> Iterator[tuple[str, Leaf]]:
     for key, node in tree.items():
         name = f"{prefix}{key}"
         if isinstance(node, dict) and "driver" in node:
