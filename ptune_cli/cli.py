@@ -10,7 +10,7 @@ import os
 import sys
 
 from ptune_cli import __version__
-from ptune_cli.errors import UserError, nearest
+from ptune_cli.errors import Preempted, RunFailure, UserError, nearest
 
 # name -> (module, class, what it does)
 COMMANDS = {
@@ -28,6 +28,9 @@ _USAGE = """usage: ptune COMMAND [--gin FILE] [--NAME VALUE] ...
 ptune COMMAND --help      the flags of a command, and an example
 ptune --version           the version
 
+exit codes: 0 done; 1 the run failed; 2 a mistake in what was asked for; 75 told to stop (SIGTERM), and saved: run the same
+command again to go on; 130 interrupted (^C)
+
 for example: ptune train --gin runs/demo.gin --steps 200
 """
 # The user's to solve, wherever they come up: full disk, quota, no permission, read-only.
@@ -35,21 +38,24 @@ _USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.ERO
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command line; returns the exit code: 0, what the command returned, 2 for a mistake of the user, 130 after ^C."""
+    """Run a command line; returns the exit code, as `ptune --help` lists them."""
     try:
         return _run(sys.argv[1:] if argv is None else argv)
     except UserError as error:
-        return _complain(str(error))
+        return _say(f"error: {error}", 2)
+    except RunFailure as error:
+        return _say(f"error: {error}", 1)
+    except Preempted as error:
+        return _say(str(error), 75)  # EX_TEMPFAIL of sysexits.h, which schedulers take for "start it again"
     except BrokenPipeError:  # `ptune ... | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
         if error.errno not in _USER_ERRNOS:
             raise
-        return _complain(f"{error.filename or 'writing failed'}: {error.strerror}")
+        return _say(f"error: {error.filename or 'writing failed'}: {error.strerror}", 2)
     except KeyboardInterrupt:
-        print("ptune: interrupted", file=sys.stderr)
-        return 130
+        return _say("interrupted", 130)
 
 
 def _run(argv: list[str]) -> int:
@@ -90,9 +96,10 @@ def _run_command(name: str, argv: list[str]) -> int:
     return resolved.object.run() or 0
 
 
-def _complain(message: str) -> int:
-    print(f"ptune: error: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+def _say(message: str, code: int) -> int:
+    """The one line that a command ends with when it cannot finish."""
+    print(f"ptune: {' '.join(message.split())}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

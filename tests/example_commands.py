@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from ptune_cli import config
-from ptune_cli.errors import UserError
+from ptune_cli.errors import Preempted, RunFailure, UserError
 
 HEAD = "from __gin__ import dynamic_registration\nimport example_commands as ex\nex.Fit.task = 'sst2'\n"
 
@@ -93,8 +93,12 @@ class Fit:
             raise OSError(2, "No such file or directory")
         if self.task == "stopped":
             raise KeyboardInterrupt
+        if self.task == "diverged":
+            raise RunFailure("the loss of sst2-0 is not finite at step 3;\nlower the learning rate")
+        if self.task == "preempted":
+            raise Preempted("stopped at step 3, which is saved")
         print(f"{self.task} for {self.steps} steps" + (", not really" if self.dry_run else ""))
-        return 75 if self.task == "preempted" else None
+        return 3 if self.task == "partly" else None
 
 
 @dataclass(frozen=True, kw_only=True)

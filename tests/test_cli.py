@@ -40,7 +40,7 @@ def test_a_command_runs_with_files_and_flags(ptune):
 
 
 def test_the_exit_code_is_what_the_command_returns(ptune):
-    assert ptune("fit preempted")[0] == 75
+    assert ptune("fit partly")[0] == 3
 
 
 @pytest.mark.parametrize("line", ["ready a b --json", "ready --json a b", "ready a b --json=true", "ready --json -- a b"])
@@ -97,8 +97,22 @@ def test_a_mistake_is_one_line_on_standard_error_and_exit_code_2(ptune, line, me
     assert error.count("\n") == 1
 
 
-def test_an_interrupt_exits_130(ptune):
-    assert ptune("fit stopped")[0] == 130
+ENDS = {
+    "stopped": (130, "interrupted\n"),
+    "diverged": (1, "error: the loss of sst2-0 is not finite at step 3; lower the learning rate\n"),
+    "preempted": (75, "stopped at step 3, which is saved\n"),
+}
+
+
+@pytest.mark.parametrize(("task", "end"), ENDS.items())
+def test_a_run_that_cannot_finish_says_why_in_one_line_and_in_its_exit_code(ptune, task, end):
+    code, line = end
+    assert ptune(f"fit {task}") == (code, "", f"ptune: {line}")
+
+
+def test_help_says_what_the_exit_codes_mean(ptune):
+    codes = ptune("--help")[1].partition("exit codes: ")[2].partition("\n\n")[0]
+    assert [part.split()[0] for part in codes.split(";")] == ["0", "1", "2", "75", "130"]
 
 
 def test_a_bug_keeps_its_traceback(ptune):

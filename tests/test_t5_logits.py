@@ -14,9 +14,10 @@ from ptune_cli.t5.model import T5
 ORACLES = Path(__file__).parent / "oracles" / "t5x_checkpoints"
 
 
-@pytest.mark.parametrize("name", ["legacy", "legacy_gcs_gzip", "orbax"])
+@pytest.mark.parametrize("name", ["legacy", "legacy_scan", "legacy_gcs_gzip", "orbax"])
 def test_logits_equal_t5x_on_its_own_checkpoints(name):
     sizes = json.loads((ORACLES / name / "meta.json").read_text())["config"]
+    sizes["relative_bias_per_layer"] = name == "legacy_scan"
     config = T5Config(**{**sizes, "mlp_activations": tuple(sizes["mlp_activations"])})
     params = {"params": unflatten_dict(t5x.read(ORACLES / name / "ckpt", config), sep="/")}
     expected = np.load(ORACLES / name / "logits.npz")

@@ -20,6 +20,7 @@ class T5Config:
     dtype: str = "float32"  # of the activations; norms, softmax and logits are float32 at least
     relative_buckets: int = 32
     relative_max_distance: int = 128
+    relative_bias_per_layer: bool = False  # T5X's scanned network (scalable_t5); T5 shares one among a stack's layers
 
 
 def parameter_shapes(config: T5Config) -> dict[str, tuple[int, ...]]:
@@ -27,7 +28,8 @@ def parameter_shapes(config: T5Config) -> dict[str, tuple[int, ...]]:
     d = config.emb_dim
     shapes: dict[str, tuple[int, ...]] = {"token_embedder/embedding": (config.vocab_size, d)}
     for stack, layers in (("encoder", config.num_encoder_layers), ("decoder", config.num_decoder_layers)):
-        shapes[f"{stack}/relpos_bias/rel_embedding"] = (config.num_heads, config.relative_buckets)
+        biased = [f"{stack}/layers_{i}" for i in range(layers)] if config.relative_bias_per_layer else [stack]
+        shapes.update({f"{owner}/relpos_bias/rel_embedding": (config.num_heads, config.relative_buckets) for owner in biased})
         shapes[f"{stack}/{stack}_norm/scale"] = (d,)
         for i in range(layers):
             shapes.update({f"{stack}/layers_{i}/{name}": shape for name, shape in _layer(config, stack).items()})

@@ -27,6 +27,8 @@ class Layer(nn.Module):
         for sublayer, norm in SUBLAYERS[self.stack].items():
             setattr(self, norm, Norm(self.config.dtype))
             setattr(self, sublayer, Mlp(self.config) if sublayer == "mlp" else Attention(self.config))
+        if self.config.relative_bias_per_layer:
+            self.relpos_bias = RelativeBias(self.config, bidirectional=self.stack == "encoder")
 
     def encode(self, x, bias, mask, dropout_keys):
         h = self.pre_attention_layer_norm(x)
@@ -58,7 +60,8 @@ class Stack(nn.Module):
     def setup(self):
         c = self.config
         layers = c.num_encoder_layers if self.stack == "encoder" else c.num_decoder_layers
-        self.relpos_bias = RelativeBias(c, bidirectional=self.stack == "encoder")
+        if not c.relative_bias_per_layer:
+            self.relpos_bias = RelativeBias(c, bidirectional=self.stack == "encoder")
         self.layers = [Layer(c, self.stack) for _ in range(layers)]
         setattr(self, f"{self.stack}_norm", Norm(c.dtype))
         if self.stack == "decoder" and not c.logits_via_embedding:
@@ -68,9 +71,9 @@ class Stack(nn.Module):
 
     def encode(self, x, segments, dropout_keys):
         mask = (segments[:, :, None] == segments[:, None, :]) & (segments[:, None, :] > 0)
-        bias = self.relpos_bias(x.shape[1], x.shape[1])
+        biases = self._biases(x.shape[1])
         x = self._drop(x, 1, dropout_keys)
-        for layer in self.layers:
+        for layer, bias in zip(self.layers, biases, strict=True):
             x = layer.encode(x, bias, mask, dropout_keys)
         return self._drop(self.encoder_norm(x), 2, dropout_keys)
 
@@ -81,10 +84,10 @@ class Stack(nn.Module):
             (segments[:, :, None] == segments[:, None, :]) & (segments[:, None, :] > 0) & causal,
             (segments[:, :, None] == memory_segments[:, None, :]) & (memory_segments[:, None, :] > 0),
         )
-        biases = (self.relpos_bias(s, s), jnp.zeros((1, 1, 1, 1), x.dtype))
+        no_bias = jnp.zeros((1, 1, 1, 1), x.dtype)
         x = self._drop(x, 1, dropout_keys)
-        for layer, cross in zip(self.layers, self.cross(memory), strict=True):
-            x, _ = layer.decode(x, cross, biases, masks, dropout_keys)
+        for layer, bias, cross in zip(self.layers, self._biases(s), self.cross(memory), strict=True):
+            x, _ = layer.decode(x, cross, (bias, no_bias), masks, dropout_keys)
         return self._drop(self.decoder_norm(x), 2, dropout_keys)
 
     def cross(self, memory) -> list[KeysValues]:
@@ -96,12 +99,18 @@ class Stack(nn.Module):
             jnp.broadcast_to(jnp.arange(length)[None, None, :] <= index, (x.shape[0], 1, length)),
             memory_segments[:, None, :] > 0,
         )
-        self_bias = jax.lax.dynamic_slice_in_dim(self.relpos_bias(length, length), index, 1, axis=2)
-        biases, presents = (self_bias, jnp.zeros((1, 1, 1, 1), x.dtype)), []
-        for layer, layer_cross, layer_past in zip(self.layers, cross, past, strict=True):
+        no_bias, presents = jnp.zeros((1, 1, 1, 1), x.dtype), []
+        for layer, bias, layer_cross, layer_past in zip(self.layers, self._biases(length), cross, past, strict=True):
+            biases = (jax.lax.dynamic_slice_in_dim(bias, index, 1, axis=2), no_bias)
             x, present = layer.decode(x, layer_cross, biases, masks, None, layer_past, index)
             presents.append(present)
         return self.decoder_norm(x), presents
+
+    def _biases(self, length: int) -> list[jax.Array]:
+        """The bias [1, H, length, length] of each layer."""
+        if self.config.relative_bias_per_layer:
+            return [layer.relpos_bias(length, length) for layer in self.layers]
+        return [self.relpos_bias(length, length)] * len(self.layers)
 
     def _drop(self, x, site: int, keys):
         return dropout(x, fold(keys, zlib.crc32(self.stack.encode()) + site), self.config.dropout_rate)
