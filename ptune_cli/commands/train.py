@@ -39,7 +39,7 @@ class Train:
 
     output: str  # the run folder
     model: BaseModel  # the frozen T5
-    tasks: tuple[str, ...]  # names from `ptune prepare --help`, or module:task
+    tasks: tuple[str, ...]  # names of tasks (gloss_topic), or your own as module:task
     prompt: Prompt = Prompt()  # length, start and place of the prompts
     prompt_lengths: tuple[int, ...] = ()  # several lengths at once, instead of prompt.length
     seeds: tuple[int, ...] = (0,)  # one prompt for each: its start, data order and dropout

@@ -102,14 +102,14 @@ def train(
             if pending and (due or t % every.save == 0 or stopping()):
                 settle(pending, state)
                 pending = None
-            rank = None
-            if due and saved != t:
-                scores = evaluator(t, state.trainable)
-                rank = evaluator.rank()
-                folder.log({"step": t, **scores})
-            if due or (t > start and t % every.save == 0):
-                save(t, state, rank)
-                reporter.pause()
+            with reporter.aside():
+                rank = None
+                if due and saved != t:
+                    scores = evaluator(t, state.trainable)
+                    rank = evaluator.rank()
+                    folder.log({"step": t, **scores})
+                if due or (t > start and t % every.save == 0):
+                    save(t, state, rank)
             if t == steps:
                 break
             if stopping():

@@ -1,7 +1,8 @@
 """What a person sees while a run trains: a bar in a terminal, plain lines in a file."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -12,7 +13,7 @@ class Reporter:
 
     def __init__(self, steps: int, start: int):
         self.console = Console(stderr=True)
-        self._steps, self._first = steps, start
+        self._steps, self._reported = steps, start
         self._since, self._examples, self._tokens = time.perf_counter(), 0, 0
         columns = [TextColumn("step"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn()]
         self._bar = Progress(*columns, console=self.console, transient=True)
@@ -34,16 +35,23 @@ class Reporter:
         self._tokens += tokens
 
     def rates(self) -> dict[str, float]:
-        """Examples/s and tokens/s since the last call."""
+        """The seconds of training since the last call, and examples and tokens a second in them."""
         now = time.perf_counter()
         seconds, self._since = max(now - self._since, 1e-9), now
-        rates = {"examples_per_second": self._examples / seconds, "tokens_per_second": self._tokens / seconds}
+        rates = {
+            "seconds": seconds,
+            "examples_per_second": self._examples / seconds,
+            "tokens_per_second": self._tokens / seconds,
+        }
         self._examples = self._tokens = 0
         return rates
 
-    def pause(self) -> None:
-        """Leave out of the rates what came since the last step (evaluation, saving)."""
-        self._since = time.perf_counter()
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Work that is not training (evaluating, saving): left out of the rates."""
+        began = time.perf_counter()
+        yield
+        self._since += time.perf_counter() - began
 
     def show(self, step: int, loss: float, rates: Mapping[str, float]) -> None:
         """One report: the bar moves, or a line is printed."""
@@ -52,10 +60,9 @@ class Reporter:
         )
         self._bar.update(self._task, completed=step, description=words)
         if not self._shown:
-            left = ""
-            if rates["examples_per_second"] and step > self._first:
-                left = f"  {self._bar.tasks[0].time_remaining or 0:.0f} s left"
-            self.say(f"step {step}/{self._steps}  {words}{left}")
+            left = (self._steps - step) * rates["seconds"] / (step - self._reported)
+            self.say(f"step {step}/{self._steps}  {words}  {left:.0f} s left")
+        self._reported = step
 
     def say(self, line: str) -> None:
         """A line above the bar."""
