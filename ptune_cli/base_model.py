@@ -13,7 +13,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ptune_cli.data.vocabulary import Vocabulary
-from ptune_cli.errors import UserError, nearest
+from ptune_cli.errors import UserError, nearest, nearest_path
 from ptune_cli.formats import huggingface, t5x
 from ptune_cli.t5.config import T5Config
 from ptune_cli.t5.model import T5
@@ -76,7 +76,8 @@ class BaseModel:
         if self.checkpoint.startswith("gs://") or Path(self.checkpoint).expanduser().exists():
             return str(Path(self.checkpoint).expanduser()) if "://" not in self.checkpoint else self.checkpoint
         raise UserError(
-            f"no model '{self.checkpoint}': neither a shipped model nor a folder; {nearest(self.checkpoint, shipped())}"
+            f"no model '{self.checkpoint}': neither a shipped model nor a path",
+            nearest_path(self.checkpoint) if "/" in self.checkpoint else nearest(self.checkpoint, shipped()),
         )
 
     def load_vocabulary(self) -> Vocabulary:

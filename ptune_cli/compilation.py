@@ -10,7 +10,7 @@ from ptune_cli.data.prepared import default_cache
 def keep_compiled() -> None:
     """Use ptune's own cache folder, unless the user has set JAX's."""
     logging.getLogger("jax._src.compilation_cache").setLevel(logging.ERROR)
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(default_cache() / "xla"))
         # A prompt's step compiles in a few seconds, its small parts in less than JAX's threshold of one.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

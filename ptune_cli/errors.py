@@ -2,6 +2,9 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
+
+SHOWN = 20  # names in one message: a folder may hold thousands
 
 
 class UserError(Exception):
@@ -17,9 +20,19 @@ class UserError(Exception):
 def nearest(given: str, choices: Iterable[str]) -> str:
     """The end of an error about an unknown name: "did you mean 'boolq'? (have: boolq, cb, rte)"."""
     names = sorted(choices)
-    have = f"(have: {', '.join(names)})" if names else "(have: none)"
+    more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    have = f"(have: {', '.join(names[:SHOWN]) or 'none'}{more})"
     match = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
     return f"did you mean '{match[0]}'? {have}" if match else have
+
+
+def nearest_path(path: Path | str) -> str:
+    """The same about a path that does not exist: "in runs: did you mean 'demo'? (have: demo, boolq)"."""
+    missing = Path(path).expanduser()
+    while not missing.parent.exists():
+        missing = missing.parent
+    names = [entry.name for entry in missing.parent.iterdir()] if missing.parent.is_dir() else []
+    return f"in {missing.parent}: {nearest(missing.name, [name for name in names if name[0] != '.'])}"
 
 
 class RunFailure(Exception):

@@ -242,3 +242,7 @@ def test_what_transformers_saves_is_read(config, tmp_path):
     read_config, params = huggingface.read(tmp_path / "theirs", "bfloat16")
     assert read_config == config
     assert_equal(params, random_params(config, ml_dtypes.bfloat16))
+
+
+def test_the_weights_can_be_read_by_whoever_can_read_the_config(folder):
+    assert (folder / WEIGHTS).stat().st_mode == (folder / CONFIG).stat().st_mode

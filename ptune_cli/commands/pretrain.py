@@ -15,6 +15,7 @@ from ptune_cli.data import text
 from ptune_cli.data.objectives import Objective, SpanCorruption, TextBatches
 from ptune_cli.data.prepared import default_cache
 from ptune_cli.data.vocabulary import Vocabulary
+from ptune_cli.errors import UserError
 from ptune_cli.formats import huggingface
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.config import T5Config, parameter_count
@@ -86,6 +87,8 @@ class Pretrain:
         if self.initial is not None:
             frozen = BaseModel(checkpoint=self.initial, dropout_rate=0.0).load()
             return frozen.config, frozen.vocabulary, frozen.params
+        if self.config is None or self.vocabulary is None:
+            raise UserError("a new model needs a config and a vocabulary", "give both, or --initial, the model to go on with")
         config = replace(self.config, dropout_rate=0.0)  # T5 1.1 pre-trains without dropout
         ids = jnp.ones((1, 2), jnp.int32)
         params = T5(config).init(jax.random.key(self.seed), ids, ids)["params"]

@@ -8,11 +8,16 @@ of a few lengths: the same loss and gradient as padding all of them to the longe
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from ptune_cli.errors import UserError
+
+if TYPE_CHECKING:
+    import jax
+
+Ids: TypeAlias = "np.ndarray | jax.Array"  # NumPy's as they are made here, JAX's inside a compiled step
 
 # Each length is at most 1.5 times the one before, so padding is at most a third; few lengths, few compilations.
 LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
@@ -21,12 +26,12 @@ LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 15
 class Batch(NamedTuple):
     """One microbatch, all int32. Ids < 0 are prompt slots; segments are 0 at padding and number the examples of a row."""
 
-    encoder_ids: np.ndarray  # [B, T]
-    encoder_segments: np.ndarray  # [B, T]
-    targets: np.ndarray  # [B, S], with EOS, 0 padded
-    target_segments: np.ndarray  # [B, S]
-    member: np.ndarray  # [B], whose row this is
-    dropout: np.ndarray  # [B, 3]: member's seed, step, row of the member's batch; all that a row's dropout depends on
+    encoder_ids: Ids  # [B, T]
+    encoder_segments: Ids  # [B, T]
+    targets: Ids  # [B, S], with EOS, 0 padded
+    target_segments: Ids  # [B, S]
+    member: Ids  # [B], whose row this is
+    dropout: Ids  # [B, 3]: member's seed, step, row of the member's batch; all that a row's dropout depends on
 
 
 class Examples(Protocol):
@@ -54,10 +59,10 @@ class Lengths:
     targets: int
     eos_id: int = 1
 
-    def input_ids(self, ids: np.ndarray) -> np.ndarray:
+    def input_ids(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         return np.append(ids[: self.inputs - 1], self.eos_id).astype(np.int32)
 
-    def target_ids(self, ids: np.ndarray) -> np.ndarray:
+    def target_ids(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         return np.append(ids[: self.targets - 1], self.eos_id).astype(np.int32)
 
 

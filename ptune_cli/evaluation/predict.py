@@ -44,7 +44,7 @@ class Predictor:
     def _encode(self, params, prompt_table, ids):
         segments = (ids != 0).astype(jnp.int32)
 
-        def apply(method, *args):
+        def apply(method, *args) -> Any:
             return self._model.apply({"params": params}, *args, method=method)
 
         x = vectors(lambda tokens: apply("embed", tokens), prompt_table, ids)

@@ -1,6 +1,7 @@
 """Reads and writes a T5 as Hugging Face's `transformers` does: config.json and model.safetensors in one folder."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -76,6 +77,9 @@ def write(folder: str | Path, config: T5Config, params: dict[str, np.ndarray]) -
             save_file(tensors, temporary, metadata={"format": "pt"})
         except SafetensorError as error:
             raise OSError(f"{error}") from error
+        mask = os.umask(0)  # can be read only by setting it
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)  # safetensors makes files that only their owner can read
     write_atomically(folder / CONFIG, settings)  # last, for it is what makes the folder a model
 
 

@@ -80,7 +80,7 @@ def table(prompts: Mapping[str, jax.Array], names: Sequence[str]) -> jax.Array:
     return jnp.concatenate([prompts[name] for name in names])
 
 
-def vectors(embed: Callable[[jax.Array], jax.Array], prompt_table: jax.Array, ids: jax.Array) -> jax.Array:
+def vectors(embed: Callable[[jax.Array], jax.Array], prompt_table: jax.Array, ids: np.ndarray | jax.Array) -> jax.Array:
     """Vectors [B, T, D] of ids [B, T]: the frozen embedding of tokens, a row of the table for slots."""
     tokens = embed(jnp.maximum(ids, 0))
     rows = prompt_table.astype(tokens.dtype)[jnp.maximum(-ids - 1, 0)]

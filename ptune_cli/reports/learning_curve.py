@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 FIGURE = "learning_curve.png"
@@ -30,9 +31,9 @@ def draw(run: Path) -> Path:
     return run / FIGURE
 
 
-def read(run: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
+def read(run: Path) -> Mapping[str, Mapping[str, list[tuple[int, float]]]]:
     """{"validation/accuracy": {member: [(step, value)]}} of a run's metrics.jsonl."""
-    curves: dict = defaultdict(lambda: defaultdict(list))
+    curves: defaultdict[str, defaultdict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
     for line in (run / "metrics.jsonl").read_text().splitlines():
         row = json.loads(line)
         for key, value in row.items():

@@ -5,7 +5,7 @@ one of them is EOS the ended sequence is kept aside, even when the other is like
 best score log p / ((5 + length) / 6)^alpha, always wins over one that has not ended.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ class Search(NamedTuple):
 def beam_search(model: T5, params, memory: jax.Array, segments: jax.Array, length: int, beams: int, alpha: float = 0.6):
     """Ids [B, length] int32, 0 after EOS, of the best sequence for each memory [B, T, D]; alpha 0.6 is T5X's."""
 
-    def apply(method, *args):
+    def apply(method, *args) -> Any:
         return model.apply({"params": params}, *args, method=method)
 
     c, rows = model.config, memory.shape[0]

@@ -1,5 +1,7 @@
 """Prediction from a memory: greedy decoding with a KV cache, and scoring of given targets. The encoder runs once."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -11,7 +13,7 @@ EOS = 1
 def greedy(model: T5, params, memory: jax.Array, segments: jax.Array, length: int) -> jax.Array:
     """The most likely next token, again and again: ids [B, length] int32, 0 after EOS. Stops when all rows have ended."""
 
-    def apply(method, *args):
+    def apply(method, *args) -> Any:
         return model.apply({"params": params}, *args, method=method)
 
     c, rows = model.config, memory.shape[0]
@@ -39,7 +41,7 @@ def greedy(model: T5, params, memory: jax.Array, segments: jax.Array, length: in
 def log_likelihoods(model: T5, params, memory: jax.Array, segments: jax.Array, targets: jax.Array) -> jax.Array:
     """The summed log-probability [B, L] of each target [L, S] (with EOS, 0 padded) after each memory [B, T, D]."""
 
-    def apply(method, *args):
+    def apply(method, *args) -> Any:
         return model.apply({"params": params}, *args, method=method)
 
     def score(target):

@@ -1,5 +1,6 @@
 """The parts of a T5 layer, with T5X's parameter names: norm, attention, MLP, relative position bias, dropout."""
 
+import functools
 import zlib
 
 import flax.linen as nn
@@ -133,11 +134,10 @@ class Mlp(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout_keys=None) -> jax.Array:
-        c, product = self.config, None
+        c, factors = self.config, []
         for name, activation in zip(mlp_inputs(c), c.mlp_activations, strict=True):
             y = nn.Dense(c.mlp_dim, use_bias=False, dtype=c.dtype, kernel_init=fan_in_truncated, name=name)(x)
-            y = ACTIVATIONS[activation](y)
-            product = y if product is None else product * y
+            factors.append(ACTIVATIONS[activation](y))
         keys = fold(dropout_keys, zlib.crc32("/".join(self.path).encode()))
-        product = dropout(product, keys, c.dropout_rate)
+        product = dropout(functools.reduce(jnp.multiply, factors), keys, c.dropout_rate)
         return nn.Dense(c.emb_dim, use_bias=False, dtype=c.dtype, kernel_init=fan_in_truncated, name="wo")(product)

@@ -45,6 +45,8 @@ class Plan:
         step = Step(prompt_loss(T5(config), names, 0.0), optimizer, names)
         state = jax.eval_shape(lambda p: start(p, optimizer), prompts)
         memory = step.compile(state, params, _abstract_batch(rows, longest, lengths.targets)).memory_analysis()
+        if memory is None:
+            raise RuntimeError("XLA gives no account of the step's memory on this device")
         frozen, trainable = parameter_count(config), sum(m.prompt.length for m in bank) * config.emb_dim
         return cls(
             members=len(bank),
@@ -78,7 +80,5 @@ class Plan:
 
 
 def _abstract_batch(rows: int, length: int, targets: int) -> Batch:
-    def ids(*shape):
-        return jax.ShapeDtypeStruct(shape, jnp.int32)
-
-    return Batch(ids(rows, length), ids(rows, length), ids(rows, targets), ids(rows, targets), ids(rows), ids(rows, 3))
+    shapes = (rows, length), (rows, length), (rows, targets), (rows, targets), (rows,), (rows, 3)
+    return jax.eval_shape(lambda: Batch(*(jnp.zeros(shape, jnp.int32) for shape in shapes)))

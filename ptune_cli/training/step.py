@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ptune_cli.data.batches import Batch
+from ptune_cli.data.batches import Batch, Ids
 from ptune_cli.prompts.bank import table, vectors
 from ptune_cli.t5.model import T5
 
@@ -50,7 +50,7 @@ def dropout_keys(batch: Batch) -> jax.Array:
     return jax.vmap(key)(jnp.asarray(batch.dropout))
 
 
-def shift_right(targets: jax.Array, segments: jax.Array) -> jax.Array:
+def shift_right(targets: Ids, segments: Ids) -> jax.Array:
     """Decoder inputs [B, S]: the target before, and 0 (T5's start symbol) where a segment begins."""
     before = jnp.pad(targets, ((0, 0), (1, 0)))[:, :-1]
     same = segments == jnp.pad(segments, ((0, 0), (1, 0)))[:, :-1]
@@ -61,7 +61,7 @@ def sums(model: T5, params: Tree, prompt_table: jax.Array, batch: Batch, count: 
     """The sums of one microbatch for `count` members: T5X's loss, a plain sum of CE + z_loss * log(Z)^2."""
     keys = dropout_keys(batch) if train and model.config.dropout_rate else None
 
-    def apply(method: str, *args):
+    def apply(method: str, *args) -> Any:
         return model.apply({"params": params}, *args, method=method)
 
     x = vectors(lambda ids: apply("embed", ids), prompt_table, batch.encoder_ids)
@@ -91,17 +91,19 @@ class Step:
 
     def __call__(self, state: State, frozen: Tree, batches: Sequence[Batch]) -> tuple[State, dict[str, jax.Array]]:
         """One update from a step's microbatches. Returns the new state and metrics, [K] each; does not wait for them."""
-        # Three arrays, not one thrice: `_add` takes over the buffers it is given.
-        zeros = Sums(*(jnp.zeros(len(self.names)) for _ in Sums._fields))
-        total = jax.tree.map(jnp.zeros_like, state.trainable), zeros
+        total = jax.tree.map(jnp.zeros_like, state.trainable), self._zeros()
         for batch in batches:
             total = self._add(total, state.trainable, frozen, batch)
         return self._update(state, total)
 
     def compile(self, state: State, frozen: Tree, batch: Batch) -> jax.stages.Compiled:
         """One microbatch's compiled program, from real or abstract arguments, for its account of memory and FLOPs."""
-        sums = Sums(*(jax.ShapeDtypeStruct((len(self.names),), jnp.float32) for _ in Sums._fields))
-        return self._add.lower((state.trainable, sums), state.trainable, frozen, batch).compile()
+        total = state.trainable, jax.eval_shape(self._zeros)
+        return self._add.lower(total, state.trainable, frozen, batch).compile()
+
+    def _zeros(self) -> Sums:
+        # Three arrays, not one thrice: `_add` takes over the buffers it is given.
+        return Sums(*(jnp.zeros(len(self.names)) for _ in Sums._fields))
 
     def _accumulate(self, total, trainable, frozen, batch):
         def objective(trainable):
