@@ -137,5 +137,3 @@ def fingerprint(flat: Mapping[str, np.ndarray]) -> str:
         digest.update(json.dumps([name, list(array.shape)]).encode())
         digest.update(values.view(np.uint16).astype("<u2").tobytes())
     return digest.hexdigest()
-
-

@@ -26,6 +26,8 @@ from ptune_cli.formats.atomic import write_atomically
 if TYPE_CHECKING:
     from ptune_cli.checkpoints import Checkpoints
 
+CLAIM = ("config.gin", "run.json")  # what makes a folder a run's, before there is anything in it
+
 
 class RunFolder:
     """A locked run folder. Made by `RunFolder.open`; a context manager that closes itself."""
@@ -133,8 +135,17 @@ class RunFolder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:
+            self._disclaim()
         self.close()
+
+    def _disclaim(self) -> None:
+        """After an error, take back a claim that nothing came of: the command put right would be "another config"."""
+        if {file.name for file in self.path.iterdir()} <= {*CLAIM, ".lock"}:
+            for name in (*CLAIM, ".lock"):
+                (self.path / name).unlink(missing_ok=True)
+            self.path.rmdir()
 
     def _writer(self) -> Any:
         if self._tensorboard is None:

@@ -25,3 +25,41 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PTUNE_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def model(cache, tmp_path_factory):
+    """The folder of a tiny T5 with random weights, for whose vocabulary the task of kinds.py is prepared."""
+    import model_folder
+    from ptune_cli.data.preparation import ensure
+    from ptune_cli.data.vocabulary import Vocabulary
+
+    folder = model_folder.write(tmp_path_factory.mktemp("model"))
+    splits = [(model_folder.TASK, split) for split in ("train", "validation", "test")]
+    ensure(splits, Vocabulary(folder / "spiece.model"), progress=lambda *_: None)
+    return folder
+
+
+@pytest.fixture
+def ptune(capsys):
+    """Runs a command line in this process; returns exit code, standard output, standard error."""
+    from ptune_cli import cli
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = cli.main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def bank(model, tmp_path_factory):
+    """A finished run of four prompts: two seeds of two lengths. Tests read it and leave it as it is."""
+    import model_folder
+    from ptune_cli import cli
+
+    folder = tmp_path_factory.mktemp("bank") / "run"
+    assert cli.main(model_folder.train(model, folder, "--seeds", "0,1", "--prompt_lengths", "3,5", "--test_split", "test")) == 0
+    return folder

@@ -93,6 +93,11 @@ def test_as_many_labels_as_rows_need_no_rest():
     np.testing.assert_array_equal(make(init.ClassLabels(("true", "cat")), 2), EMBEDDINGS[[3, 11]])
 
 
+def test_a_prompt_shorter_than_the_labels_takes_the_first():
+    np.testing.assert_array_equal(make(init.ClassLabels(("true", "cat", "the")), 1), EMBEDDINGS[[3]])
+    np.testing.assert_array_equal(make(init.ClassLabels(("true", "cat", "the")), 2), EMBEDDINGS[[3, 11]])
+
+
 def test_string_rows_are_its_tokens():
     prompt = make(init.String("the cat not_equivalent"), 10)
     np.testing.assert_array_equal(prompt[:6], EMBEDDINGS[[10, 11, 6, 7, 8, 9]])
@@ -102,11 +107,11 @@ def test_string_rows_are_its_tokens():
 @pytest.mark.parametrize(
     ("initializer", "words"),
     [
-        (init.ClassLabels(("true", "false", "cat")), "3 labels for a prompt of 2 rows; raise the prompt length to 3"),
         (init.ClassLabels(()), "no labels"),
         (init.ClassLabels(("true", "")), "class label '' does not tokenise: it encodes to no token"),
         (init.ClassLabels(("true", "  ")), "class label '  ' does not tokenise"),
         (init.ClassLabels(("dog",)), r"class label 'dog' does not tokenise: it encodes to \[2\], where 2 is <unk>"),
+        (init.ClassLabels(("true", "cat", "dog")), "class label 'dog' does not tokenise"),
         (init.ClassLabels(("not_dog",)), r"class label 'not_dog' does not tokenise: it encodes to \[6, 7, 2\]"),
         (init.String(""), "string '' does not tokenise"),
         (init.String("dog"), "string 'dog' does not tokenise"),

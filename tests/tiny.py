@@ -3,13 +3,13 @@
 import dataclasses
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import unflatten_dict
 
 from ptune_cli.data.batches import Batches, Lengths, Source
 from ptune_cli.prompts.bank import Member, Prompt, layout, members, slots
-from ptune_cli.t5.config import T5Config
+from ptune_cli.t5.config import T5Config, parameter_shapes
 from ptune_cli.t5.model import T5
 from ptune_cli.training.step import State, Step, prompt_loss, start
 
@@ -41,10 +41,15 @@ def config(**changes) -> T5Config:
 
 
 def weights(c: T5Config = CONFIG, seed: int = 1):
-    """Random weights, of T5's own initialisation, in the activations' dtype."""
-    ids = jnp.ones((1, 2), jnp.int32)
-    params = T5(c).init(jax.random.key(seed), ids, ids)["params"]
-    return jax.tree.map(lambda x: x.astype(jnp.promote_types(c.dtype, jnp.float32)), params)
+    """Random weights of the size trained ones have, in the activations' dtype. The same for every dtype but for rounding."""
+    rng = np.random.default_rng(seed)
+    flat = {}
+    for name, shape in parameter_shapes(c).items():
+        # A kernel's outputs are of order one; norms scale by something else than 1, so that leaving one out would show.
+        draw = rng.normal(size=shape) * (shape[0] ** -0.5 if name.endswith("kernel") else 1.0)
+        drawn = 1.0 + 0.1 * draw if name.endswith("scale") else draw
+        flat[name] = jnp.asarray(drawn, jnp.promote_types(c.dtype, jnp.float32))
+    return unflatten_dict(flat, sep="/")
 
 
 def bank(lengths=(3,), seeds=(0,), placement: str = "prefix") -> list[Member]:

@@ -2,14 +2,15 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ptune_cli.base_model import BaseModel
 from ptune_cli.commands import trained
 from ptune_cli.compilation import keep_compiled
-from ptune_cli.errors import UserError
+from ptune_cli.data.batches import Lengths
+from ptune_cli.errors import UserError, nearest_path
 from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.prompts.bank import layout, slots
 
@@ -37,23 +38,27 @@ class Infer:
         keep_compiled()
         rows = list(_rows(self._lines(), self.input))
         prompt = trained.best(self.prompt)
-        frozen = trained.load([prompt], self.model)
-        protocol = "rank" if self.labels else "greedy"
+        frozen = trained.load([prompt], trained.base_model([prompt], self.model))
+        protocol = "rank" if self.labels else "beam" if prompt.protocol == "beam" else "greedy"
         scorer = trained.scorer([prompt], frozen, self.batch_size, self.target_length or prompt.target_length, protocol)
         place = layout(prompt.member, slots([prompt.member])[0])
-        ids = [place(scorer.lengths.input_ids(frozen.vocabulary.encode(row["inputs"]))) for row in rows]
+        texts = [frozen.vocabulary.encode(row["inputs"]) for row in rows]
+        _tell_cuts(texts, scorer.lengths)
+        ids = [place(scorer.lengths.input_ids(text)) for text in texts]
         answers = scorer.answers(frozen.params, trained.table([prompt]), ids, self.labels or None) if rows else []
         for row, (text, _, scores) in zip(rows, answers, strict=True):
             row.update({"prediction": text} if scores is None else {"prediction": text, "scores": scores})
         self._write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
-    def _lines(self) -> Iterable[str]:
-        if self.input == "-":
-            return sys.stdin
+    def _lines(self) -> list[str]:
         path = Path(self.input).expanduser()
-        if not path.is_file():
-            raise UserError(f"no input file '{self.input}'", "give a file with one text or JSON object per line, or -")
-        return path.read_text(encoding="utf-8").splitlines()
+        if self.input != "-" and not path.is_file():
+            raise UserError(f"no input file '{self.input}'", nearest_path(path))
+        content = sys.stdin.buffer.read() if self.input == "-" else path.read_bytes()
+        try:
+            return content.decode("utf-8-sig").split("\n")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{self.input} is not UTF-8 text: {error.reason} at byte {error.start}") from None
 
     def _write(self, lines: str) -> None:
         if self.output == "-":
@@ -62,9 +67,16 @@ class Infer:
             write_atomically(Path(self.output).expanduser(), lines.encode())
 
 
+def _tell_cuts(texts: Sequence[Sequence[int]], lengths: Lengths) -> None:
+    cut = sum(len(text) + 1 > lengths.inputs for text in texts)
+    if cut:
+        share = 100 * cut / len(texts)
+        print(f"{cut} of {len(texts)} inputs ({share:.1f}%) are cut to {lengths.inputs} tokens", file=sys.stderr)
+
+
 def _rows(lines: Iterable[str], source: str) -> Iterator[dict]:
     for number, line in enumerate(lines, 1):
-        line = line.rstrip("\n")
+        line = line.rstrip("\r")
         if not line.strip():
             continue
         if not line.lstrip().startswith("{"):

@@ -22,7 +22,7 @@ class Prepare:
 
     def run(self) -> None:
         """Prepare what is missing; say where it all is."""
-        wanted = [(task, split) for task in self.tasks for split in self.splits or resolve(task, "train").splits or ("train", "validation")]
+        wanted = [(task, split) for task in self.tasks for split in self._splits(task)]
         prepared = ensure(wanted, self.model.load_vocabulary())
         rows = [
             {"task": task, "split": split, "examples": len(found), "folder": str(found.folder)}
@@ -33,3 +33,7 @@ class Prepare:
             return
         for row in rows:
             print(f"{row['task']} {row['split']}: {row['examples']} examples in {row['folder']}")
+
+    def _splits(self, task: str) -> tuple[str, ...]:
+        # A user's own task says its splits only once TensorFlow has imported it.
+        return self.splits or resolve(task, "train").splits or ("train", "validation")

@@ -12,10 +12,11 @@ from ptune_cli.commands import results
 from ptune_cli.compilation import keep_compiled
 from ptune_cli.data.batches import Batches, Lengths, Source
 from ptune_cli.data.limits import limits
-from ptune_cli.data.prepared import Prepared
 from ptune_cli.data.preparation import ensure
-from ptune_cli.evaluation.predict import Predictor
-from ptune_cli.evaluation.score import Scorer
+from ptune_cli.data.prepared import Prepared
+from ptune_cli.errors import UserError
+from ptune_cli.evaluation.predict import Predictor, label_ids
+from ptune_cli.evaluation.score import Protocol, Scorer
 from ptune_cli.prompts.bank import Member, Prompt, layout, members, slots
 from ptune_cli.prompts.init import ClassLabels
 from ptune_cli.runs import RunFolder
@@ -53,19 +54,31 @@ class Train:
     train_split: str = "train"
     validation_split: str = "validation"  # chooses the best step
     test_split: str | None = None  # scored once, at the end; default: the validation split
-    protocol: str = "greedy"  # or rank: score each label
+    protocol: Protocol = "greedy"  # how validation answers; rank scores each label
     evaluation_batch: int = 64
     z_loss: float = 1e-4
     every: Every = Every()
     dry_run: bool = field(default=False, metadata={"saved": False})  # show sizes, shapes and memory, and stop
     json: bool = field(default=False, metadata={"saved": False})  # print the result as JSON
 
+    def __post_init__(self):
+        for name in ("batch_size", "microbatches", "evaluation_batch"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if self.steps < 0:
+            raise UserError(f"steps is {self.steps}, expected 0 or more")
+        if not self.tasks or not self.seeds or not all(0 <= seed < 2**31 for seed in self.seeds):
+            raise UserError("tasks and seeds cannot be empty, and a seed is 0 to 2147483647")
+
     def run(self) -> int | None:
         """Prepare data, load the model, train the bank, score the best prompts, say where they are."""
         keep_compiled()
         bank = self.bank()
+        names = [member.name for member in bank]
+        optimizer = self.optimizer.build(names)
         splits = self.prepare(bank)
         lengths = self.limits(splits)
+        batches = self.batches(bank, splits, lengths)
         if self.dry_run:
             return self.plan(bank, lengths).show(self.json)
         with RunFolder.open(self.output, gin_text.write(self)) as folder:
@@ -81,13 +94,11 @@ class Train:
                     folder,
                     lambda member: self.metadata(member, frozen, lengths),
                 )
-                names = [member.name for member in bank]
-                optimizer = self.optimizer.build(names)
                 train(
                     start(self.first_prompts(bank, frozen, splits), optimizer),
                     Step(prompt_loss(frozen.model, names, self.z_loss), optimizer, names),
                     frozen.params,
-                    self.batches(bank, splits, lengths),
+                    batches,
                     evaluator,
                     folder,
                     steps=self.steps,
@@ -106,10 +117,14 @@ class Train:
         return self.test_split or self.validation_split
 
     def prepare(self, bank: list[Member]) -> dict[tuple[str, str], Prepared]:
-        """All splits of all tasks, prepared if need be."""
+        """All splits of all tasks, prepared if need be. UserError for a label that the model cannot spell."""
         splits = dict.fromkeys((self.train_split, self.validation_split, self.scored_split))
         wanted = list(dict.fromkeys((member.task, split) for member in bank for split in splits))
-        return dict(zip(wanted, ensure(wanted, self.model.load_vocabulary()), strict=True))
+        vocabulary = self.model.load_vocabulary()
+        prepared = dict(zip(wanted, ensure(wanted, vocabulary), strict=True))
+        for split in prepared.values():
+            label_ids(vocabulary, split.labels or ())
+        return prepared
 
     def limits(self, splits: Splits) -> Lengths:
         """The lengths of this run; tells what is cut. UserError if targets are."""

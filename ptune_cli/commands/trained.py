@@ -10,9 +10,9 @@ import jax.numpy as jnp
 
 from ptune_cli.base_model import BaseModel, Frozen
 from ptune_cli.data.batches import Lengths
-from ptune_cli.errors import UserError
+from ptune_cli.errors import UserError, nearest_path
 from ptune_cli.evaluation.predict import Predictor
-from ptune_cli.evaluation.score import Scorer
+from ptune_cli.evaluation.score import Protocol, Scorer
 from ptune_cli.formats import prompt as prompt_format
 from ptune_cli.formats.prompt import PromptFile
 from ptune_cli.prompts.bank import Member, Prompt
@@ -34,15 +34,19 @@ class Trained:
     def target_length(self) -> int:
         return self.file.metadata.get("target_length", 16)
 
+    @property
+    def protocol(self) -> Protocol:
+        return self.file.metadata.get("protocol", "greedy")
+
 
 def find(path: str) -> list[Trained]:
     """The prompts at `path`. UserError if there are none there, or one of them cannot be read."""
     place = Path(path).expanduser()
     if not place.exists():
-        raise UserError(f"no run or prompt at '{path}'", "give a run folder, a prompt's folder or its file")
+        raise UserError(f"no run or prompt at '{path}'", nearest_path(place))
+    if (place / "run.json").is_file() and not (place / "prompts").is_dir():
+        raise UserError(f"the run {path} has no prompts yet", "run its `ptune train` command again to go on with it")
     folders = sorted((place / "prompts").glob("*/")) if (place / "prompts").is_dir() else [place]
-    if not folders:
-        raise UserError(f"the run {path} has no prompts yet", "run its `ptune train` command again to finish it")
     return [_read(folder) for folder in folders]
 
 
@@ -52,18 +56,25 @@ def best(path: str) -> Trained:
     if len(prompts) == 1:
         return prompts[0]
     if not results.is_file():
-        raise UserError(f"the run {path} has {len(prompts)} prompts and is not finished", "name one of them")
+        raise UserError(f"the run {path} has {len(prompts)} prompts and is not finished", f"name one: {prompts[0].path}, ...")
     rows = [row for task in json.loads(results.read_text())["tasks"].values() for row in task["prompts"]]
     name = max(rows, key=lambda row: row["validation"])["member"]
     return next(prompt for prompt in prompts if prompt.member.name == name)
 
 
-def load(prompts: Sequence[Trained], given: BaseModel | None) -> Frozen:
-    """The base model of these prompts: `given`, or the one that they name. UserError unless all belong to it."""
+def base_model(prompts: Sequence[Trained], given: BaseModel | None) -> BaseModel:
+    """`given`, or the model that the first prompt names. UserError if it names none."""
     saved = prompts[0].file.metadata.get("model")
-    if given is None and saved is None:
+    if given is not None:
+        return given
+    if saved is None:
         raise UserError(f"{prompts[0].path} does not say its base model", "give --model.checkpoint")
-    frozen = (given or BaseModel.from_json(saved)).load()
+    return BaseModel.from_json(saved)
+
+
+def load(prompts: Sequence[Trained], model: BaseModel) -> Frozen:
+    """The model, loaded. UserError unless all the prompts belong to it."""
+    frozen = model.load()
     for prompt in prompts:
         prompt_format.check(prompt.file, frozen)
     return frozen
@@ -74,11 +85,15 @@ def table(prompts: Sequence[Trained]) -> jax.Array:
     return jnp.concatenate([jnp.asarray(prompt.file.array) for prompt in prompts])
 
 
-def scorer(prompts: Sequence[Trained], frozen: Frozen, batch: int, target_length: int, protocol: str | None) -> Scorer:
-    """The scorer that training used; `protocol` None keeps theirs."""
-    inputs = max(prompt.input_length for prompt in prompts)
-    protocol = protocol or prompts[0].file.metadata.get("protocol", "greedy")
-    return Scorer(Predictor(frozen.model, batch, target_length), frozen.vocabulary, Lengths(inputs, target_length), protocol)
+def input_length(prompts: Sequence[Trained]) -> int:
+    """The longest input that these prompts were trained on, in tokens."""
+    return max(prompt.input_length for prompt in prompts)
+
+
+def scorer(prompts: Sequence[Trained], frozen: Frozen, batch: int, target_length: int, protocol: Protocol) -> Scorer:
+    """The scorer that training used."""
+    lengths = Lengths(input_length(prompts), target_length)
+    return Scorer(Predictor(frozen.model, batch, target_length), frozen.vocabulary, lengths, protocol)
 
 
 def _read(place: Path) -> Trained:

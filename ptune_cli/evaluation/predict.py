@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ptune_cli.data.batches import compiled_length, pad
+from ptune_cli.errors import UserError
 from ptune_cli.prompts.bank import vectors
 from ptune_cli.t5 import generate
 from ptune_cli.t5.beam import beam_search
@@ -25,9 +26,7 @@ class Predictor:
         self._model, self._batch = model, batch
         self._beam = jax.jit(lambda *args: beam_search(model, args[0], *self._encode(*args), length, beams))
         self._greedy = jax.jit(lambda *args: generate.greedy(model, args[0], *self._encode(*args), length))
-        self._rank = jax.jit(
-            lambda labels, *args: generate.log_likelihoods(model, args[0], *self._encode(*args), labels)
-        )
+        self._rank = jax.jit(lambda labels, *args: generate.log_likelihoods(model, args[0], *self._encode(*args), labels))
 
     def greedy(self, params: Any, prompt_table: jax.Array, inputs: Sequence[np.ndarray]) -> np.ndarray:
         """Ids [N, length] int32, zeros after EOS, of inputs [N] of ids [T] (tokens with EOS, and prompt slots)."""
@@ -63,6 +62,9 @@ class Predictor:
 
 
 def label_ids(vocabulary: Any, labels: Sequence[str]) -> np.ndarray:
-    """The labels as targets [L, S] int32, with EOS, 0 padded."""
+    """The labels as targets [L, S] int32, with EOS, 0 padded. UserError for one that the vocabulary cannot spell."""
     rows = [np.array([*vocabulary.encode(label), vocabulary.eos_id], np.int32) for label in labels]
-    return pad(rows, max(map(len, rows)))
+    for label, ids in zip(labels, rows, strict=True):
+        if len(ids) == 1 or vocabulary.unk_id in ids:
+            raise UserError(f"the label '{label}' does not tokenise: its ids are {ids.tolist()}", "the model cannot answer it")
+    return pad(rows, max(map(len, rows), default=0))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ from ptune_cli.evaluation.predict import Predictor, label_ids
 from tasks import postprocessors
 from tasks.metrics import METRICS
 
-PROTOCOLS = ("greedy", "beam", "rank")
+Protocol = Literal["greedy", "beam", "rank"]
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class Scorer:
     predictor: Predictor
     vocabulary: Vocabulary
     lengths: Lengths
-    protocol: str = "greedy"
+    protocol: Protocol = "greedy"
 
     def __post_init__(self):
-        if self.protocol not in PROTOCOLS:
-            raise UserError(f"no protocol '{self.protocol}'; {nearest(self.protocol, PROTOCOLS)}")
+        if self.protocol not in get_args(Protocol):
+            raise UserError(f"no protocol '{self.protocol}'; {nearest(self.protocol, get_args(Protocol))}")
 
     def __call__(
         self, params: Any, prompt_table: jax.Array, layouts: Sequence[Callable[[np.ndarray], np.ndarray]], split: Prepared
@@ -80,7 +80,7 @@ class Scorer:
             if not labels:
                 raise UserError("rank classification needs a task with labels", "use the protocol greedy")
             found = self.predictor.rank(params, prompt_table, inputs, label_ids(self.vocabulary, labels))
-            best = [labels[i] for i in found.argmax(axis=1)]
+            best = [labels[int(i)] for i in found.argmax(axis=1)]
             each = [dict(zip(labels, map(float, row), strict=True)) for row in found]
             return [(text, text, scores) for text, scores in zip(best, each, strict=True)]
         decode = self.predictor.greedy if self.protocol == "greedy" else self.predictor.beam

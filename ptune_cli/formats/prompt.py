@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ptune_cli.errors import UserError
+from ptune_cli.errors import UserError, nearest_path
 from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.formats.strict import DAMAGED, check_float, damaged, finite
 
@@ -92,6 +92,8 @@ def _trained(metadata: Mapping[str, Any]) -> str:
 def _file(path: Path) -> Path:
     if path.is_file():
         return path
+    if not path.exists():
+        raise UserError(f"no prompt at {path}", nearest_path(path))
     for name in FILES:
         if (path / name).is_file():
             return path / name

@@ -62,6 +62,7 @@ class SampledVocabulary:
 class ClassLabels:
     """Row i is the mean of the embeddings of label i's tokens; `rest` draws the rows that are left.
 
+    A prompt shorter than the list takes its first labels, as the original code does: the paper's prompts of one row.
     `labels=()` stands for "the task's labels": the caller fills them in (`dataclasses.replace`) before the call.
     """
 
@@ -69,15 +70,11 @@ class ClassLabels:
     rest: Initializer = SampledVocabulary()
 
     def __call__(self, key: jax.Array, length: int, embeddings: Any, vocabulary: Any) -> jax.Array:
-        """[P, D] float32. UserError without labels, with more labels than rows, or on a label that does not tokenise."""
+        """[P, D] float32. UserError without labels, or on a label that does not tokenise."""
         if not self.labels:
             raise UserError("ClassLabels has no labels, and the task lists none", "set ClassLabels.labels")
-        if len(self.labels) > length:
-            raise UserError(
-                f"ClassLabels has {len(self.labels)} labels for a prompt of {length} rows",
-                f"raise the prompt length to {len(self.labels)} or give fewer labels",
-            )
-        means = [_rows(embeddings, _tokens(label, "class label", vocabulary)).mean(axis=0) for label in self.labels]
+        tokens = [_tokens(label, "class label", vocabulary) for label in self.labels]
+        means = [_rows(embeddings, ids).mean(axis=0) for ids in tokens[:length]]
         return _fill(jnp.stack(means), self.rest, key, length, embeddings, vocabulary)
 
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from ptune_cli.data.batches import Batch
-from ptune_cli.errors import Preempted, RunFailure
+from ptune_cli.errors import Preempted, RunFailure, UserError
 from ptune_cli.runs import RunFolder
 from ptune_cli.training.progress import Reporter
 from ptune_cli.training.signals import asked_to_stop
@@ -22,6 +22,11 @@ class Every:
     evaluate: int = 1000
     save: int = 1000
     log: int = 50
+
+    def __post_init__(self):
+        for name, steps in vars(self).items():
+            if steps < 1:
+                raise UserError(f"{name} is every {steps} steps, expected at least 1")
 
 
 class Evaluator(Protocol):
@@ -56,13 +61,13 @@ def train(
     """Train from `state`, or from the folder's newest checkpoint, until `steps` updates are done.
 
     Raises:
-        RunFailure: a loss or gradient is not finite; the last good state is saved first.
+        RunFailure: a loss, gradient or update is not finite; the last good state is saved first.
         Preempted: SIGTERM came; the state is saved first.
     """
     restored = folder.restore(state)
     if restored:
         _, state, memory = restored
-        state = jax.tree.map(jax.numpy.asarray, state)._replace(failed_at=jax.numpy.asarray(-1, "int32"))
+        state = jax.tree.map(jax.numpy.asarray, state)
         evaluator.recall(memory)
     start, saved = int(state.step), int(state.step) if restored else -1
     folder.truncate_after(saved)
@@ -82,10 +87,10 @@ def train(
             metrics = jax.device_get(metrics)
             if not metrics["finite"].all():
                 failed = int(state.failed_at)
-                save(failed, state)
+                save(failed, state._replace(failed_at=jax.numpy.full_like(state.failed_at, -1)))
                 members = ", ".join(name for name, ok in zip(names, metrics["finite"], strict=True) if not ok)
                 raise RunFailure(
-                    f"the loss or gradient of {members} is not finite at step {failed} (batch {failed} of its order); "
+                    f"the loss, gradient or update of {members} is not finite at step {failed} (batch {failed} of its order); "
                     f"the state before it is saved in {folder.path}; lower the learning rate or compute in float32"
                 )
             if (t + 1) % every.log == 0 or t + 1 == steps:
@@ -98,8 +103,8 @@ def train(
         for t in range(start, steps + 1):
             # The order matters. The state you have is evaluated and saved before the next batch moves it; a step's metrics
             # are read only after the next step is on its way, so the device never waits for the host.
-            due = t % every.evaluate == 0 or t == steps
-            if pending and (due or t % every.save == 0 or stopping()):
+            due, stop = t % every.evaluate == 0 or t == steps, stopping()
+            if pending and (due or stop or t % every.save == 0):
                 settle(pending, state)
                 pending = None
             with reporter.aside():
@@ -110,11 +115,11 @@ def train(
                     folder.log({"step": t, **scores})
                 if due or (t > start and t % every.save == 0):
                     save(t, state, rank)
-            if t == steps:
-                break
-            if stopping():
+            if stop or (due and stopping()):  # an evaluation may take minutes
                 save(t, state)
                 raise Preempted(f"stopped at step {t}, which is saved; run the same command again to go on")
+            if t == steps:
+                break
             parts = batches(t)
             reporter.count(sum(len(part.member) for part in parts), sum(_positions(part) for part in parts))
             previous, (state, metrics) = pending, step(state, frozen, parts)

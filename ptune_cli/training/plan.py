@@ -33,9 +33,7 @@ class Plan:
     step_bytes: int
 
     @classmethod
-    def of(
-        cls, config: T5Config, weights_dtype: str, bank: Sequence[Member], lengths: Lengths, rows: int, optimizer
-    ) -> "Plan":
+    def of(cls, config: T5Config, weights_dtype: str, bank: Sequence[Member], lengths: Lengths, rows: int, optimizer) -> "Plan":
         """Compile the step on abstract values: nothing is allocated, whatever the size of the model."""
         longest = compiled_length(lengths.inputs + max(member.prompt.length for member in bank))
         shapes = {name: jax.ShapeDtypeStruct(shape, weights_dtype) for name, shape in parameter_shapes(config).items()}

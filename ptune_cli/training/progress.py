@@ -55,9 +55,7 @@ class Reporter:
 
     def show(self, step: int, loss: float, rates: Mapping[str, float]) -> None:
         """One report: the bar moves, or a line is printed."""
-        words = (
-            f"loss {loss:.3f}  {rates['examples_per_second']:.0f} examples/s  {rates['tokens_per_second']:,.0f} tokens/s"
-        )
+        words = f"loss {loss:.3f}  {rates['examples_per_second']:.0f} examples/s  {rates['tokens_per_second']:,.0f} tokens/s"
         self._bar.update(self._task, completed=step, description=words)
         if not self._shown:
             left = (self._steps - step) * rates["seconds"] / (step - self._reported)

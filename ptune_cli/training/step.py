@@ -25,7 +25,8 @@ class State(NamedTuple):
     step: jax.Array  # int32, updates done
     trainable: Tree
     optimizer: Tree
-    failed_at: jax.Array  # int32: the first step whose loss or gradient was not finite, or -1. From there on nothing moves
+    # int32: the first step whose loss, gradient or update was not finite, or -1; from there on nothing moves.
+    failed_at: jax.Array
 
 
 class Sums(NamedTuple):
@@ -116,10 +117,11 @@ class Step:
     def _apply(self, state: State, total):
         gradient, found = total
         norms = self._norms(gradient)
-        finite = jnp.isfinite(found.loss) & jnp.isfinite(norms)
-        go = jnp.all(finite) & (state.failed_at < 0)
         updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.trainable)
         moved = state.step + 1, optax.apply_updates(state.trainable, updates), optimizer
+        # The update too: a learning rate may throw a prompt to infinity on a gradient that is finite.
+        finite = jnp.isfinite(found.loss) & jnp.isfinite(norms) & jnp.isfinite(self._norms(moved[1]))
+        go = jnp.all(finite) & (state.failed_at < 0)
         kept = state.step, state.trainable, state.optimizer
         step, trainable, optimizer = jax.tree.map(lambda new, old: jnp.where(go, new, old), moved, kept)
         failed_at = jnp.where(go | (state.failed_at >= 0), state.failed_at, state.step)
@@ -132,11 +134,11 @@ class Step:
         }
         return State(step, trainable, optimizer, failed_at), metrics
 
-    def _norms(self, gradient) -> jax.Array:
-        """The gradient's norm, [K] for a bank, [1] for a tree of weights."""
-        if len(self.names) > 1 or set(gradient) == set(self.names):
-            return jnp.stack([jnp.linalg.norm(gradient[name]) for name in self.names])
-        return optax.tree.norm(gradient)[None]
+    def _norms(self, tree) -> jax.Array:
+        """The norm of a gradient or of what is trained, [K] for a bank, [1] for a tree of weights."""
+        if len(self.names) > 1 or set(tree) == set(self.names):
+            return jnp.stack([jnp.linalg.norm(tree[name]) for name in self.names])
+        return optax.tree.norm(tree)[None]
 
 
 def prompt_loss(model: T5, names: Sequence[str], z_loss: float) -> Callable[[Tree, Tree, Batch], Sums]:
