@@ -63,3 +63,12 @@ def bank(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bank") / "run"
     assert cli.main(model_folder.train(model, folder, "--seeds", "0,1", "--prompt_lengths", "3,5", "--test_split", "test")) == 0
     return folder
+
+
+@pytest.fixture
+def x64():
+    """Float64, where equality is claimed."""
+    import jax  # not above: what is set at the top comes first
+
+    with jax.enable_x64(True):
+        yield

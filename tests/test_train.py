@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from ptune_cli.formats import prompt as prompt_format
 from ptune_cli.prompts.bank import Prompt
 from ptune_cli.training.loop import Every
 
+TESTS = Path(__file__).parent  # the module of the task is found in the current folder
 MEMBERS = [f"kinds.kinds-p{length}-{seed}" for length in (3, 5) for seed in (0, 1)]
 
 
@@ -79,7 +79,7 @@ def test_every_validation_example_is_predicted_once_in_order(bank, model):
         predictions = [json.loads(line) for line in lines]
         assert [p["index"] for p in predictions] == list(range(12))
         assert [int(p["inputs"].split()[-1]) for p in predictions] == list(range(40, 52))
-        assert [p["target"] for p in predictions] == ["plant", "people", "dog", "plant", "people", "dog"] * 2 or True
+        assert [p["target"] for p in predictions] == ["plant", "people", "dog"] * 4
         assert all(p["answer"] in (None, *model_folder.LABELS) for p in predictions)
 
 
@@ -92,7 +92,7 @@ def test_scores_stand_beside_how_many_examples_they_are_of_and_how_many_are_inva
             assert 0 <= row[f"validation/invalid/{member}"] <= 100
     found = json.loads((bank / "results.json").read_text())["tasks"]["kinds:kinds"]
     assert (found["split"], found["n"], found["metric"]) == ("test", 8, "accuracy")
-    assert found["majority"] == {"accuracy": 37.5}  # "dog", the first label, is one more of the 40 training rows
+    assert found["majority"] == {"accuracy": 25.0}  # "dog" is 14 of the 40 training rows, 2 of these
     assert [row["member"] for row in found["prompts"]] == MEMBERS
     for row in (found["untuned"], *found["prompts"]):
         assert {"greedy_accuracy", "rank_accuracy", "invalid"} <= row.keys()
@@ -167,7 +167,7 @@ def test_training_on_prepared_data_imports_no_tensorflow_seqio_or_torch(model, t
         code = cli.main(sys.argv[1:])
         print(code, sorted({"tensorflow", "tensorflow_datasets", "seqio", "torch", "transformers"} & set(sys.modules)))
     """
-    with python(code, *model_folder.train(model, tmp_path / "run", "--steps", "1")) as process:
+    with python(code, *model_folder.train(model, tmp_path / "run", "--steps", "1"), cwd=TESTS) as process:
         out, errors = process.communicate()
     assert out.splitlines()[-1] == "0 []", errors
 
@@ -196,7 +196,7 @@ def test_a_dry_run_counts_without_reading_or_allocating_anything(model, huge, pt
     assert plan["percent_trainable"] == pytest.approx(100 * 10 * d / (10 * d + plan["frozen_parameters"]))
     assert plan["weight_bytes"] == 4 * plan["frozen_parameters"]
     assert plan["step_bytes"] > plan["weight_bytes"]
-    assert (plan["members"], plan["rows_per_microbatch"], plan["target_length"]) == (2, 8, 4)
+    assert (plan["members"], plan["rows_per_microbatch"], plan["target_length"]) == (2, 8, 3)
     assert sum(array.nbytes for array in jax.live_arrays()) <= arrays + 2**20
     assert not (tmp_path / "run").exists()
 
@@ -215,4 +215,4 @@ def test_explain_says_where_each_value_of_a_run_was_set(model, ptune, tmp_path):
     assert ["steps", "10", "--steps"] in lines
     assert ["every.save", "3", "--every.save"] in lines
     assert ["optimizer.learning_rate", "0.3", "default"] in lines
-    assert not os.path.exists(tmp_path / "run")
+    assert not (tmp_path / "run").exists()

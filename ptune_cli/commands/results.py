@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -99,7 +100,8 @@ def _table(task: str, found: Mapping) -> Table:
     """Metrics as columns; the baselines, each prompt, and the mean with its standard deviation as rows."""
     prompts = found["prompts"]
     columns = [name for name in prompts[0] if name.startswith(("greedy_", "rank_")) or name == "invalid"]
-    table = Table(title=f"{task}, {found['split']} split, {found['n']} examples (percent)", title_justify="left")
+    title = f"{task}, {found['split']} split, {found['n']} examples (percent)"
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 0, 0, 1))  # fits 80 columns with five metrics
     table.add_column("", no_wrap=True)
     for name in columns:
         table.add_column("invalid" if name == "invalid" else name.replace("_", "\n", 1), justify="right")
@@ -112,5 +114,5 @@ def _table(task: str, found: Mapping) -> Table:
         values = np.array([[row[name] for name in columns] for row in prompts])
         spread = zip(values.mean(axis=0), values.std(axis=0, ddof=1), strict=True)
         table.add_section()
-        table.add_row(f"mean ± std of {len(prompts)}", *(f"{mean:.1f} ± {std:.1f}" for mean, std in spread))
+        table.add_row(f"mean±std of {len(prompts)}", *(f"{mean:.1f}±{std:.1f}" for mean, std in spread))
     return table

@@ -158,5 +158,6 @@ class T5(nn.Module):
     def _logits(self, y):
         if not self.config.logits_via_embedding:
             return self.decoder.logits_dense(y)
-        logits = at_least_float32(self.token_embedder.attend(y))
+        # Not `attend`, which multiplies in the activations' dtype and would round the logits to it.
+        logits = at_least_float32(y) @ at_least_float32(self.token_embedder.embedding).T
         return logits / jnp.sqrt(jnp.array(self.config.emb_dim, logits.dtype))

@@ -1,0 +1,176 @@
+"""The frozen T5: its sizes, and that what shares a row or a batch with an example does not change it."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+from flax.traverse_util import flatten_dict
+
+from ptune_cli import config
+from ptune_cli.base_model import BaseModel
+from ptune_cli.data.batches import Batch, pad
+from ptune_cli.t5.config import parameter_count, parameter_shapes
+from ptune_cli.t5.layers import dropout, relative_bucket
+from ptune_cli.t5.model import T5
+from ptune_cli.training.step import dropout_keys, shift_right
+
+T5_1_0 = {"mlp_activations": ("relu",), "logits_via_embedding": True}
+# The same sums in another order: 1e-16 on logits of order one, grown through four layers (seen: 2e-15).
+FLOAT64 = {"rtol": 0, "atol": 1e-12}
+INPUTS = [np.array(ids) for ids in ([5, 9, 33, 7, 1], [50, 1], [17, 8, 40, 40, 22, 61, 3, 1])]
+TARGETS = [np.array(ids) for ids in ([12, 30, 1], [9, 9, 44, 1], [1])]
+
+
+@partial(jax.jit, static_argnums=0)
+def logits(c, params, ids, segments, targets, target_segments, keys=None):
+    """Teacher-forced logits [B, S, V]."""
+    apply = partial(T5(c).apply, {"params": params})
+    memory = apply(apply(ids, method="embed"), segments, keys, method="encode")
+    before = apply(shift_right(targets, target_segments), method="embed")
+    return apply(before, memory, target_segments, segments, keys, method="decode")
+
+
+def padded(rows, length):
+    """Rows of ids, and their segments: each row one example."""
+    ids = pad(rows, length)
+    return ids, (ids > 0).astype(np.int32)
+
+
+def packed(examples, rows, length):
+    """Rows that hold several of the examples each, one behind the other, and the segments that tell them apart."""
+    ids = pad([np.concatenate([examples[i] for i in row]) for row in rows], length)
+    segments = pad([np.concatenate([np.full(len(examples[i]), n + 1) for n, i in enumerate(row)]) for row in rows], length)
+    return ids, segments
+
+
+def keys_of(seed: int, step: int, rows) -> jax.Array:
+    numbers = np.array([(seed, step, row) for row in rows], np.int32)
+    return dropout_keys(Batch(*[np.zeros(0)] * 5, numbers))
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Each example's logits [S, V], float64, one example a row."""
+    with jax.enable_x64(True):
+        c = tiny.config(dtype="float64")
+        found = logits(c, tiny.weights(c), *padded(INPUTS, 16), *padded(TARGETS, 8))
+    return [np.asarray(row)[: len(target)] for row, target in zip(found, TARGETS, strict=True)]
+
+
+@pytest.mark.parametrize("changes", [{}, T5_1_0, {"relative_bias_per_layer": True}], ids=["1.1", "1.0", "scanned"])
+def test_the_table_of_shapes_is_what_the_model_makes(changes):
+    c, ids = tiny.config(**changes), jnp.ones((1, 2), jnp.int32)
+    made = jax.eval_shape(T5(c).init, jax.random.key(0), ids, ids)["params"]
+    shapes = {name: x.shape for name, x in flatten_dict(made, sep="/").items()}
+    assert shapes == parameter_shapes(c)
+    assert parameter_count(c) == sum(x.size for x in jax.tree.leaves(made))
+
+
+@pytest.mark.parametrize(
+    ("size", "parameters"),
+    [
+        ("small", 76_961_152),
+        ("base", 247_577_856),
+        ("large", 783_150_080),
+        ("xl", 2_849_757_184),
+        ("xxl", 11_135_332_352),
+    ],
+)
+def test_the_sizes_have_the_papers_numbers_of_parameters(size, parameters):
+    model, _ = config.load(BaseModel, [f"models/t5_1_1_{size}.gin"])
+    assert parameter_count(model.config) == parameters
+
+
+def test_packed_examples_equal_the_same_examples_alone(x64, alone):
+    c, rows = tiny.config(dtype="float64"), [(0, 1), (1, 2), (2, 0)]
+    found = logits(c, tiny.weights(c), *packed(INPUTS, rows, 16), *packed(TARGETS, rows, 8))
+    for row, examples in zip(found, rows, strict=True):
+        at = 0
+        for i in examples:
+            np.testing.assert_allclose(row[at : at + len(TARGETS[i])], alone[i], **FLOAT64)
+            at += len(TARGETS[i])
+
+
+def test_padding_changes_nothing(x64, alone):
+    c = tiny.config(dtype="float64")
+    longer = logits(c, tiny.weights(c), *padded([*INPUTS, []], 24), *padded([*TARGETS, []], 12))
+    assert np.isfinite(longer).all()  # the row of padding only, too
+    for row, expected in zip(longer, alone, strict=False):
+        np.testing.assert_allclose(row[: len(expected)], expected, **FLOAT64)
+
+
+def test_the_decoder_is_causal():
+    c, length = tiny.CONFIG, 5
+    params, ids, segments = {"params": tiny.weights()}, jnp.ones((1, 3), jnp.int32), jnp.ones((1, length), jnp.int32)
+
+    @jax.jit
+    def sensitivity(x):
+        memory = T5(c).apply(params, ids, method="embed")
+        return jax.jacrev(lambda x: T5(c).apply(params, x, memory, segments, ids, method="decode")[0].sum(axis=-1))(x)
+
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, length, c.emb_dim)), jnp.float32)
+    depends = np.any(np.asarray(sensitivity(x))[:, 0] != 0, axis=-1)  # [position of the logit, position of the input]
+    np.testing.assert_array_equal(depends, np.tril(np.ones((length, length), bool)))
+
+
+@pytest.mark.parametrize(
+    ("bidirectional", "buckets"),
+    [
+        # One half of the 32 for what comes after: 0 to 7 exact, then 8 buckets for a factor of 128 / 8 = 2^4, two an octave.
+        (True, {0: 0, -1: 1, -7: 7, -8: 8, -11: 8, -12: 9, -16: 10, -32: 12, -64: 14, -127: 15, -128: 15, -5000: 15}),
+        (True, {1: 17, 7: 23, 8: 24, 16: 26, 32: 28, 64: 30, 127: 31, 5000: 31}),
+        # All 32 for what comes before: 0 to 15 exact, then 16 buckets for a factor of 128 / 16 = 2^3.
+        (False, {1: 0, 500: 0, 0: 0, -1: 1, -15: 15, -16: 16, -32: 21, -64: 26, -127: 31, -128: 31, -5000: 31}),
+    ],
+)
+def test_relative_buckets_are_exact_up_close_and_logarithmic_further(bidirectional, buckets):
+    found = relative_bucket(np.array(list(buckets)), bidirectional, 32, 128)
+    assert dict(zip(buckets, found.tolist(), strict=True)) == buckets
+
+
+@pytest.mark.parametrize("changes", [{}, T5_1_0], ids=["1.1", "1.0"])
+def test_bfloat16_activations_keep_float32_logits(changes):
+    c = tiny.config(dtype="bfloat16", **changes)
+    found = logits(c, tiny.weights(c), *padded(INPUTS, 16), *padded(TARGETS, 8))
+    assert found.dtype == jnp.float32
+    # Logits rounded to bfloat16, and only then called float32, would all survive the rounding.
+    assert np.mean(found == found.astype(jnp.bfloat16)) < 0.05
+
+
+def test_a_rows_dropout_is_the_same_whatever_is_beside_it(x64):
+    c = tiny.config(dtype="float64", dropout_rate=0.3)
+    params, keys = tiny.weights(c), keys_of(0, 0, range(3))
+    together = logits(c, params, *padded(INPUTS, 16), *padded(TARGETS, 8), keys)
+    for i, target in enumerate(TARGETS):
+        others = [i, *({0, 1, 2} - {i})][:2]
+        rows = padded([INPUTS[k] for k in others], 24), padded([TARGETS[k] for k in others], 12)
+        found = logits(c, params, *rows[0], *rows[1], keys[np.array(others)])
+        np.testing.assert_allclose(found[0, : len(target)], together[i, : len(target)], **FLOAT64)
+
+
+def test_dropout_differs_by_seed_step_and_row_but_not_by_position():
+    numbers = [(seed, step, row) for seed in (0, 1) for step in (0, 1) for row in (0, 1)]
+    keys = jnp.concatenate([keys_of(seed, step, [row]) for seed, step, row in numbers])
+    masks = np.asarray(dropout(jnp.ones((len(keys), 4, 64)), keys, 0.5)) > 0
+    assert (masks == masks[:, :1]).all()
+    assert len({mask[0].tobytes() for mask in masks}) == len(numbers)
+
+
+def test_dropout_keeps_the_expectation():
+    rate, keys = 0.1, keys_of(3, 0, range(64))
+    x = np.asarray(dropout(jnp.ones((64, 1, 1024)), keys, rate))
+    np.testing.assert_allclose(np.unique(x), [0, 1 / (1 - rate)], rtol=1e-6)
+    # Five standard deviations of the mean of 65,536 draws, each sqrt(0.1 / 0.9).
+    assert abs(x.mean() - 1) < 5 * (rate / (1 - rate) / x.size) ** 0.5
+    attention = np.asarray(dropout(jnp.ones((64, 8, 3, 128)), keys, rate, length=128))
+    assert (attention == attention[:, :, :1]).all()  # one mask for all queries
+    assert abs(attention[:, :, 0].mean() - 1) < 5 * (rate / (1 - rate) / 65_536) ** 0.5
+
+
+def test_no_rate_or_no_keys_is_no_dropout():
+    x, keys = jnp.ones((2, 3, 4)), keys_of(0, 0, range(2))
+    assert dropout(x, keys, 0.0) is x
+    assert dropout(x, None, 0.5) is x
