@@ -31,6 +31,7 @@ def cache(tmp_path_factory):
 def model(cache, tmp_path_factory):
     """The folder of a tiny T5 with random weights, for whose vocabulary the task of kinds.py is prepared."""
     import model_folder
+
     from ptune_cli.data.preparation import ensure
     from ptune_cli.data.vocabulary import Vocabulary
 
@@ -58,6 +59,7 @@ def ptune(capsys):
 def bank(model, tmp_path_factory):
     """A finished run of four prompts: two seeds of two lengths. Tests read it and leave it as it is."""
     import model_folder
+
     from ptune_cli import cli
 
     folder = tmp_path_factory.mktemp("bank") / "run"

@@ -118,8 +118,7 @@ def test_a_held_run_refuses_others_and_ends_with_75_when_told_to_stop(model, who
     assert_equal(run, whole)
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("save", [1, 4, 7])
+@pytest.mark.parametrize(("moment", "save"), [("before", 1), ("before", 4), ("after", 4), ("after", 7)])
 def test_a_run_interrupted_around_a_save_goes_on_as_if_it_had_not(model, whole, ptune, tmp_path, monkeypatch, moment, save):
     """Between evaluation and save, and between save and the next step; steps 0, 12 and 24 are evaluated, 10 is not."""
     saves = []
