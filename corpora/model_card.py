@@ -18,12 +18,12 @@ from ptune_cli.t5.config import parameter_count
 
 CARD = """# {name}
 
-A T5 1.1 of {body:,} parameters besides embeddings, made for demos, tests and teaching: small enough to ship, real enough to be
-prompt-tuned. {encoder} encoder and {decoder} decoder layers, d_model {d}, {heads} heads of {head}, MLP {mlp}, {total:,} parameters in
-all, stored in bfloat16. Made as the paper's models were: span corruption first, then LM adaptation.
+A T5 1.1 of {body:,} parameters besides embeddings, made for demos, tests and teaching: small enough to ship, real enough to
+be prompt-tuned. {encoder} encoder and {decoder} decoder layers, d_model {d}, {heads} heads of {head}, MLP {mlp}, {total:,}
+parameters in all, stored in bfloat16. Made as the paper's models were: span corruption first, then LM adaptation.
 
-Not for use as a language model: it has read {megabytes:.0f} MB of mostly old text (`corpora/README.md`) about once, and repeats what
-that text says about peoples, women and faiths.
+Not for use as a language model: it has read {megabytes:.0f} MB of mostly old text (`corpora/README.md`) about once, and repeats
+what that text says about peoples, women and faiths.
 
 ## Training
 
@@ -31,12 +31,12 @@ that text says about peoples, women and faiths.
 |---|---|---|---|---|---|---|---|
 {phases}
 
-Loss is per target token of text that was not trained on, under the phase's own objective, so phases do not compare with each other.
-Tokens are encoder and decoder positions that are not padding. Both phases ran in float32 on 2 CPU cores.
+Loss is per target token of text that was not trained on, under the phase's own objective, so phases do not compare with each
+other. Tokens are encoder and decoder positions that are not padding. Both phases ran in float32 on 2 CPU cores, seeds 0 and 1.
 
 ![losses](loss.png)
 
-The commands, which make these files again (`make tiny-model` runs them all):
+The commands (`make tiny-model` runs them all):
 
 ```
 {commands}
@@ -48,9 +48,9 @@ The commands, which make these files again (`make tiny-model` runs them all):
 |---|---|---|---|---|
 {sources}
 
-Packages, versions and checksums: `corpora/packages.py`. The vocabulary (`spiece.model`, 6,000 pieces and 100 sentinels) is trained on
-the same text. Weights and vocabulary are under the repository's licence, Apache-2.0; WordNet's text asks that its notice be kept, which
-`tasks/data/gloss_topic/LICENSE` does.
+Packages, versions and checksums: `corpora/packages.py`. The vocabulary (`spiece.model`, 6,000 pieces and 100 sentinels) is
+trained on the same text. Weights and vocabulary are under the repository's licence, Apache-2.0; WordNet's text asks that its
+notice be kept, which `tasks/data/gloss_topic/LICENSE` does.
 
 ## Loading
 
