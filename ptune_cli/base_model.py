@@ -127,7 +127,7 @@ def flat_parameters(params: Mapping) -> dict[str, np.ndarray]:
 def fingerprint(flat: Mapping[str, np.ndarray]) -> str:
     """A sha256 that says which weights a prompt belongs to: the same for every file format and for float32 and bfloat16.
 
-    It covers names, shapes and up to 4,096 values of each array, rounded to bfloat16 and evenly spread: reading all of
+    It covers names, shapes and up to 8,191 values of each array, rounded to bfloat16 and evenly spread: reading all of
     XXL's 44 GB would take a minute, and two models that agree in all these do not differ.
     """
     digest = hashlib.sha256()

@@ -41,12 +41,17 @@ class Checkpoints:
             preservation_policy=AnyPreservationPolicy([latest, best]),
             best_fn=_rank,
         )
-        self._manager = ocp.CheckpointManager(self.folder, options=options, item_names=("state", "extras"))
+        try:
+            self._manager = ocp.CheckpointManager(self.folder, options=options, item_names=("state", "extras"))
+        except ValueError:  # it reads every step's metric, and one is damaged: say which
+            for step in self.steps:
+                self._check(step)
+            raise
 
     @property
     def steps(self) -> list[int]:
         """The steps that are kept, oldest first."""
-        return sorted(self._manager.all_steps())
+        return sorted(int(step.name) for step in self.folder.iterdir() if step.name.isdecimal())
 
     @property
     def best_step(self) -> int | None:

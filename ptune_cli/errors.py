@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
-SHOWN = 20  # names in one message: a folder may hold thousands
+SHOWN = 40  # names in one message: a folder may hold thousands
 
 
 class UserError(Exception):

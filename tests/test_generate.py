@@ -62,15 +62,18 @@ def test_cached_decoding_equals_teacher_forcing(dtype, tolerance, x64):
     params = {"params": tiny.weights(c)}
     ids = pad([[5, 9, 33, 7, 1], [50, 1], [17, 60, 1]], 8)
     targets = np.random.default_rng(1).integers(0, 64, (3, LENGTH))
-    empty = jnp.zeros((3, LENGTH, c.num_heads, c.head_dim), dtype)
+    segments, empty = (ids != 0).astype(np.int32), jnp.zeros((3, LENGTH, c.num_heads, c.head_dim), dtype)
+    apply = partial(T5(c).apply, params)
+
+    @jax.jit
+    def cross_of(ids):
+        return apply(apply(apply(ids, method="embed"), segments, method="encode"), method="cross")
 
     @jax.jit
     def one(token, cross, past, index):
-        x = T5(c).apply(params, token[:, None], method="embed")
-        return T5(c).apply(params, x, cross, past, index, ids != 0, method="decode_one")
+        return apply(apply(token[:, None], method="embed"), cross, past, index, segments, method="decode_one")
 
-    memory = T5(c).apply(params, T5(c).apply(params, ids, method="embed"), (ids != 0).astype(np.int32), method="encode")
-    cross, past = T5(c).apply(params, memory, method="cross"), [(empty, empty)] * c.num_decoder_layers
+    cross, past = cross_of(ids), [(empty, empty)] * c.num_decoder_layers
     expected = teacher_forced(c, params["params"], jnp.zeros((1, c.emb_dim), dtype), ids, targets)
     for index in range(LENGTH):
         logits, past = one(targets[:, index - 1] if index else np.zeros(3, int), cross, past, jnp.int32(index))

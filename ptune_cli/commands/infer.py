@@ -36,8 +36,8 @@ class Infer:
     def run(self) -> None:
         """Read all lines, predict them in batches sorted by length, write them in their order."""
         keep_compiled()
+        prompt = trained.best(self.prompt)  # before standard input is waited for
         rows = list(_rows(self._lines(), self.input))
-        prompt = trained.best(self.prompt)
         frozen = trained.load([prompt], trained.base_model([prompt], self.model))
         protocol = "rank" if self.labels else "beam" if prompt.protocol == "beam" else "greedy"
         scorer = trained.scorer([prompt], frozen, self.batch_size, self.target_length or prompt.target_length, protocol)

@@ -117,13 +117,15 @@ class Train:
         return self.test_split or self.validation_split
 
     def prepare(self, bank: list[Member]) -> dict[tuple[str, str], Prepared]:
-        """All splits of all tasks, prepared if need be. UserError for a label that the model cannot spell."""
+        """All splits of all tasks, prepared if need be. UserError for labels that are missing or that the model cannot spell."""
         splits = dict.fromkeys((self.train_split, self.validation_split, self.scored_split))
         wanted = list(dict.fromkeys((member.task, split) for member in bank for split in splits))
         vocabulary = self.model.load_vocabulary()
         prepared = dict(zip(wanted, ensure(wanted, vocabulary), strict=True))
-        for split in prepared.values():
+        for (task, _), split in prepared.items():
             label_ids(vocabulary, split.labels or ())
+            if self.protocol == "rank" and not split.labels:
+                raise UserError(f"{task} has no labels to rank", "use the protocol greedy")
         return prepared
 
     def limits(self, splits: Splits) -> Lengths:

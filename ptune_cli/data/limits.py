@@ -18,7 +18,7 @@ def limits(
     false: a cut "not_entailment" is another answer.
     """
     longest = max(int(split.target_lengths.max(initial=0)) + 1 for split in splits.values())
-    found, notes = Lengths(inputs, targets or longest), []
+    found, notes = Lengths(inputs, longest if targets is None else targets), []
     if min(found.inputs, found.targets) < 2:
         raise UserError(f"input_length {found.inputs} and target_length {found.targets} must be at least 2 (one token, EOS)")
     for (task, name), split in splits.items():

@@ -8,6 +8,7 @@ import numpy as np
 
 from ptune_cli.data.batches import Batch, compiled_length, pad
 from ptune_cli.data.text import Text
+from ptune_cli.errors import UserError
 
 EOS = 1
 
@@ -35,7 +36,7 @@ class SpanCorruption:
 
     def window(self) -> int:
         """The most tokens of text whose corrupted form still fits in `length`."""
-        window = self.length
+        window = self.length - 1  # fits whatever is hidden: there are at most as many spans as hidden tokens
         while True:
             noise, spans = self.counts(window + 1)
             if window + 1 - noise + spans + 1 > self.length:
@@ -97,6 +98,10 @@ class TextBatches:
     size: int
     seed: int = 0
     microbatches: int = 1
+
+    def __post_init__(self):
+        if self.size < 1 or self.microbatches < 1 or self.size % self.microbatches:
+            raise UserError(f"{self.size} rows a step do not divide into {self.microbatches} microbatches")
 
     def __call__(self, step: int) -> list[Batch]:
         pairs = [self.objective(self.text, self.sentinel, self._rng(step, row)) for row in range(self.size)]

@@ -52,7 +52,10 @@ def _tokenize(source: Path, vocabulary: Vocabulary, folder: Path) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     lines = source.read_text(encoding="utf-8").splitlines()
-    documents = [np.array([*vocabulary.encode(line), vocabulary.eos_id], np.uint16) for line in lines if line.strip()]
+    dtype = np.uint16 if vocabulary.size <= 2**16 else np.int32  # mT5 has 250,000 ids
+    documents = [np.array([*vocabulary.encode(line), vocabulary.eos_id], dtype) for line in lines if line.strip()]
+    if not documents:
+        raise UserError(f"no text in '{source}'", "one document per line, UTF-8")
     # Neighbours in a file are about one thing (a chapter, a branch of a dictionary); shuffled, a window that crosses
     # from one document to the next learns nothing from the crossing.
     documents = [documents[i] for i in np.random.default_rng(0).permutation(len(documents))]
