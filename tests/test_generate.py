@@ -58,7 +58,7 @@ def assert_greedy(ids, log_p):
     ],
 )
 def test_cached_decoding_equals_teacher_forcing(dtype, tolerance, x64):
-    c = tiny.config(dtype=dtype)
+    c = tiny.config(num_encoder_layers=1, dtype=dtype)
     params = {"params": tiny.weights(c)}
     ids = pad([[5, 9, 33, 7, 1], [50, 1], [17, 60, 1]], 8)
     targets = np.random.default_rng(1).integers(0, 64, (3, LENGTH))

@@ -19,7 +19,7 @@ from ptune_cli.training.step import Step, prompt_loss, shift_right, start, sums,
 Z_LOSS = 0.01
 SMALL = tiny.config(num_encoder_layers=1, num_decoder_layers=1)
 DROPPING = tiny.config(num_encoder_layers=1, num_decoder_layers=1, dtype="float64", dropout_rate=0.3)
-RATES = (0.3, 0.1, 1.0)
+RATES = (0.3, 0.1)
 OPTIMIZERS = {
     "adafactor as restored": lambda rate: Adafactor(learning_rate=rate),
     "adafactor from step 0": lambda rate: Adafactor(learning_rate=rate, start_step=0),
@@ -30,7 +30,6 @@ OPTIMIZERS = {
 BANK = [
     *members(["rows"], [Prompt(length=2)], [0]),
     *members(["rows"], [Prompt(length=5, placement="before_eos")], [7]),
-    *members(["rows"], [Prompt(length=1, placement="suffix")], [3]),
 ]
 
 
@@ -98,7 +97,7 @@ def assert_same(found, expected, tolerance):
 
 # Prompts move by one or more in all. Sums over other padding and another order of rows differ by 1e-16; Adam and Adafactor
 # divide each element of the gradient by its own size, so one 1e4 times smaller than the largest knows 1e4 times less; and
-# each step starts from where the one before it ended. (Seen: 5e-14; 1e-2 in float32, which shows nothing.)
+# each step starts from where the one before it ended. (Seen: 1e-14; 6e-5 in float32.)
 REORDERED = 1e-11
 
 

@@ -68,7 +68,7 @@ def train(
     if restored:
         _, state, memory = restored
         state = jax.tree.map(jax.numpy.asarray, state)
-        pass
+        evaluator.recall(memory)
     start, saved = int(state.step), int(state.step) if restored else -1
     folder.truncate_after(saved)
     with Reporter(steps, start) as reporter, asked_to_stop() as stopping:
