@@ -265,7 +265,7 @@ def test_a_damaged_checkpoint_is_named_and_deleting_it_falls_back(bank, refused,
 def test_a_full_disk_is_one_line_and_with_more_room_the_run_goes_on(model, bank, ptune, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", disk], capture_output=True, text=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=450k", "tmpfs", disk], capture_output=True, text=True)
     if mounted.returncode:
         pytest.skip(
             f"a small disk cannot be mounted here: {mounted.stderr.strip()} (test_checkpoints.py has one that needs none)"
@@ -276,6 +276,7 @@ def test_a_full_disk_is_one_line_and_with_more_room_the_run_goes_on(model, bank,
         assert (code, out) == (2, "")
         assert errors.splitlines()[-1].startswith("ptune: error: cannot ")
         assert "No space left on device" in errors.splitlines()[-1]
+        assert (disk / "run/checkpoints/3").is_dir()  # it was saved before the disk was full
         subprocess.run(["mount", "-o", "remount,size=10m", disk], check=True)
         assert ptune(*command)[0] == 0
         for member in (bank / "prompts").iterdir():

@@ -12,12 +12,13 @@ from ptune_cli.errors import UserError
 from ptune_cli.prompts.bank import PLACEMENTS, Member, Prompt, layout, slots
 
 EOS = 1
+LONGEST = 16 + 3  # inputs and prompt
 
 
 def batches(count: int = 10, size: int = 4, seeds=(0,), microbatches: int = 1, examples=None) -> Batches:
     own = tiny.bank(seeds=seeds)
     sources = [Source(examples or tiny.Rows(count), m.seed, layout(m, rows)) for m, rows in zip(own, slots(own), strict=True)]
-    return Batches(sources, size, Lengths(16, 4), microbatches)
+    return Batches(sources, size, Lengths(16, 4, prompt=3), microbatches)
 
 
 @settings(deadline=None, derandomize=True)
@@ -77,7 +78,7 @@ def test_rows_are_padded_to_few_lengths():
     for step in range(20):
         for part in batches(microbatches=2)(step):
             longest = part.encoder_segments.sum(axis=1).max()
-            assert part.encoder_ids.shape[1] == compiled_length(longest) in LENGTHS
+            assert part.encoder_ids.shape[1] == min(compiled_length(longest), LONGEST)
             assert part.targets.shape[1] == 4
             np.testing.assert_array_equal(part.encoder_segments, part.encoder_ids != 0)
             np.testing.assert_array_equal(part.target_segments, part.targets != 0)
@@ -89,6 +90,13 @@ def test_padding_is_at_most_a_third():
     for length in range(9, LENGTHS[-1] + 1):
         assert length <= compiled_length(length) <= 1.5 * length
     assert [compiled_length(n) for n in (1, 8, 2049, 4096, 4097)] == [8, 8, 4096, 4096, 6144]
+
+
+def test_no_row_is_padded_beyond_the_longest_there_can_be():
+    """The paper's inputs of 512 with a prompt of 100 are 612 positions, where the next of the lengths is 768."""
+    lengths = Lengths(512, 4, prompt=100)
+    assert [lengths.compiled(n) for n in (500, 512, 513, 612)] == [512, 512, 612, 612]
+    assert lengths.compiled(700) == 700  # a longer row, of a task that is not this run's, is not cut
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tiny
 
-from ptune_cli.data.batches import pad
+from ptune_cli.data.batches import Lengths, pad
 from ptune_cli.evaluation.predict import Predictor
 from ptune_cli.prompts.bank import vectors
 from ptune_cli.t5.model import T5
@@ -23,6 +23,10 @@ PROMPT = RANDOM.normal(size=(3, CONFIG.emb_dim))
 # Eleven inputs of 4 to 15 ids: a batch of eight and one of three, whose shortest, alone, would be padded to 8 and not to 16.
 INPUTS = [np.concatenate([SLOTS, RANDOM.integers(2, 8, n), [EOS]]) for n in (0, 10, 1, 2, 11, 3, 4, 9, 0, 8, 11)]
 LABELS = np.array([[3, 1, 0, 0], [4, 5, 6, 1], [1, 0, 0, 0], [3, 2, 1, 0]], np.int32)
+
+
+def predicted(params, batch, protocol, inputs=INPUTS):
+    return Predictor(T5(CONFIG), batch, Lengths(13, LENGTH, 3))(params, PROMPT, inputs, [protocol], LABELS)[protocol]
 
 
 @pytest.fixture(scope="module")
@@ -82,19 +86,26 @@ def test_cached_decoding_equals_teacher_forcing(dtype, tolerance, x64):
 
 def test_a_batch_of_one_equals_a_batch_of_eight_and_both_are_greedy(x64, params):
     """The second batch of eight has five empty rows in it, which do no harm."""
-    eight = Predictor(T5(CONFIG), 8, LENGTH).greedy(params, PROMPT, INPUTS)
-    one = Predictor(T5(CONFIG), 1, LENGTH).greedy(params, PROMPT, INPUTS)
+    eight = predicted(params, 8, "greedy")
+    one = predicted(params, 1, "greedy")
     np.testing.assert_array_equal(eight, one)
     assert_greedy(eight, teacher_forced(CONFIG, params, PROMPT, pad(INPUTS, 16), eight))
     ends = [list(row).index(EOS) if EOS in row else None for row in eight.tolist()]
     assert None in ends and len(set(ends)) > 2, ends  # else nothing was shown about EOS
 
 
+def test_protocols_asked_for_together_say_what_each_says_alone(x64, params, ranks):
+    both = Predictor(T5(CONFIG), 32, Lengths(13, LENGTH, 3))(params, PROMPT, INPUTS, ["rank", "greedy"], LABELS)
+    assert list(both) == ["rank", "greedy"]
+    np.testing.assert_array_equal(both["rank"], ranks)
+    np.testing.assert_array_equal(both["greedy"], predicted(params, 32, "greedy"))
+
+
 @pytest.fixture(scope="module")
 def ranks(params):
     """The log-likelihood [N, L] of each label, in batches of 32: all inputs at once, and empty rows."""
     with jax.enable_x64(True):
-        return Predictor(T5(CONFIG), 32).rank(params, PROMPT, INPUTS, LABELS)
+        return predicted(params, 32, "rank")
 
 
 def test_log_likelihoods_are_sums_of_teacher_forced_log_probabilities(x64, params, ranks):
@@ -106,14 +117,14 @@ def test_log_likelihoods_are_sums_of_teacher_forced_log_probabilities(x64, param
 
 @pytest.mark.parametrize("batch", [1, 7])
 def test_ranking_does_not_depend_on_the_batch_size(batch, x64, params, ranks):
-    found = Predictor(T5(CONFIG), batch).rank(params, PROMPT, INPUTS, LABELS)
+    found = predicted(params, batch, "rank")
     np.testing.assert_allclose(found, ranks, rtol=0, atol=1e-12)  # as above
     np.testing.assert_array_equal(found.argmax(axis=1), ranks.argmax(axis=1))
 
 
 def test_without_a_prompt_the_base_model_speaks(x64, params, ranks):
     inputs = [ids[len(SLOTS) :] for ids in INPUTS]
-    found = Predictor(T5(CONFIG), 32).rank(params, PROMPT[:1], inputs, LABELS)
+    found = predicted(params, 32, "rank", inputs)
     before = np.pad(LABELS, ((0, 0), (1, 0)))[:, :-1]
     call = jax.jit(T5(CONFIG).apply)
     for k, label in enumerate(LABELS):
@@ -157,7 +168,8 @@ def small():
 
 def beams_of(small, beams: int) -> list[tuple[int, ...]]:
     c, params, inputs, _ = small
-    found = Predictor(T5(c), len(inputs), STEPS, beams).beam(params, jnp.zeros((1, c.emb_dim)), inputs).tolist()
+    predict = Predictor(T5(c), len(inputs), Lengths(8, STEPS), beams)
+    found = predict(params, jnp.zeros((1, c.emb_dim)), inputs, ["beam"])["beam"].tolist()
     return [tuple(row[: row.index(EOS) + 1]) if EOS in row else tuple(row) for row in found]
 
 

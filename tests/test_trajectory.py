@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import unflatten_dict
 
-from ptune_cli.data.batches import Batch
+from ptune_cli.data.batches import Batch, Lengths
 from ptune_cli.evaluation.predict import Predictor
 from ptune_cli.prompts.bank import Prompt, layout, members, slots
 from ptune_cli.t5.config import T5Config
@@ -59,8 +59,9 @@ def test_thirty_steps_equal_the_reference(file, origin, params, batches):
     optimizer = Adafactor(learning_rate=SETTINGS["learning_rate"], start_step=origin).build([NAME])
     step = Step(prompt_loss(T5(CONFIG), [NAME], SETTINGS["z_loss"]), optimizer, [NAME])
     state = start({NAME: jnp.asarray(expected["prompt_0"])}, optimizer)
-    predict = Predictor(T5(CONFIG), batch=8, length=6)
-    before = predict.beam(params, state.trainable[NAME], list(batches[0].encoder_ids))
+    inputs = list(batches[0].encoder_ids)
+    predict = Predictor(T5(CONFIG), 8, Lengths(len(inputs[0]), 6))
+    before = predict(params, state.trainable[NAME], inputs, ["beam"])["beam"]
     np.testing.assert_array_equal(before, expected["predict_step0"])
     for t in range(SETTINGS["steps"]):
         state, metrics = step(state, params, [batches[t]])
@@ -68,5 +69,5 @@ def test_thirty_steps_equal_the_reference(file, origin, params, batches):
         assert loss == pytest.approx(expected["losses"][t], rel=1e-4), f"step {t}"
         if f"prompt_{t + 1}" in expected:
             np.testing.assert_allclose(state.trainable[NAME], expected[f"prompt_{t + 1}"], rtol=0, atol=2e-4)
-    after = predict.beam(params, state.trainable[NAME], list(batches[0].encoder_ids))
+    after = predict(params, state.trainable[NAME], inputs, ["beam"])["beam"]
     np.testing.assert_array_equal(after, expected["predict_final"])

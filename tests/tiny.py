@@ -64,7 +64,7 @@ def first_prompts(own: list[Member], width: int = 16, dtype=np.float32) -> dict:
 
 def batches(own: list[Member], size: int = 4, microbatches: int = 1, lengths: Lengths | None = None) -> Batches:
     sources = [Source(Rows(), m.seed, layout(m, rows)) for m, rows in zip(own, slots(own), strict=True)]
-    return Batches(sources, size, lengths or Lengths(16, 4), microbatches)
+    return Batches(sources, size, lengths or Lengths(16, 4, max(m.prompt.length for m in own)), microbatches)
 
 
 def run(own: list[Member], optimizer, steps: int, c: T5Config = CONFIG, make: Callable = batches, dtype=np.float32) -> State:

@@ -17,7 +17,8 @@ from ptune_cli.data.limits import limits
 from ptune_cli.data.preparation import ensure
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.errors import UserError
-from ptune_cli.evaluation.score import Protocol, Scores
+from ptune_cli.evaluation.predict import Protocol
+from ptune_cli.evaluation.score import Scores
 from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.prompts.bank import layout, slots
 
@@ -68,10 +69,10 @@ class Eval:
         for note in notes:
             print(note, file=sys.stderr)
         target_length = self.target_length or max(lengths.targets, *(prompt.target_length for prompt in prompts))
-        scorer = trained.scorer(prompts, frozen, self.batch_size, target_length, self.protocol or prompts[0].protocol)
+        scorer, protocol = trained.scorer(prompts, frozen, self.batch_size, target_length), self.protocol or prompts[0].protocol
         members = [prompt.member for prompt in prompts]
         layouts = [layout(member, rows) for member, rows in zip(members, slots(members), strict=True)]
-        found = scorer(frozen.params, trained.table(prompts), layouts, split)
+        found = scorer(frozen.params, trained.table(prompts), layouts, split, [protocol])[protocol]
         return {member.name: scores for member, scores in zip(members, found, strict=True)}
 
     def _write(self, found: Found) -> None:

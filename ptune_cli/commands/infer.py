@@ -11,6 +11,7 @@ from ptune_cli.commands import trained
 from ptune_cli.compilation import keep_compiled
 from ptune_cli.data.batches import Lengths
 from ptune_cli.errors import UserError, nearest_path
+from ptune_cli.evaluation.predict import Protocol
 from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.prompts.bank import layout, slots
 
@@ -39,13 +40,14 @@ class Infer:
         prompt = trained.best(self.prompt)  # before standard input is waited for
         rows = list(_rows(self._lines(), self.input))
         frozen = trained.load([prompt], trained.base_model([prompt], self.model))
-        protocol = "rank" if self.labels else "beam" if prompt.protocol == "beam" else "greedy"
-        scorer = trained.scorer([prompt], frozen, self.batch_size, self.target_length or prompt.target_length, protocol)
+        protocol: Protocol = "rank" if self.labels else "beam" if prompt.protocol == "beam" else "greedy"
+        scorer = trained.scorer([prompt], frozen, self.batch_size, self.target_length or prompt.target_length)
         place = layout(prompt.member, slots([prompt.member])[0])
         texts = [frozen.vocabulary.encode(row["inputs"]) for row in rows]
-        _tell_cuts(texts, scorer.lengths)
-        ids = [place(scorer.lengths.input_ids(text)) for text in texts]
-        answers = scorer.answers(frozen.params, trained.table([prompt]), ids, self.labels or None) if rows else []
+        lengths, labels = scorer.predictor.lengths, self.labels or None
+        _tell_cuts(texts, lengths)
+        ids = [place(lengths.input_ids(text)) for text in texts]
+        answers = scorer.answers(frozen.params, trained.table([prompt]), ids, [protocol], labels)[protocol] if rows else []
         for row, (text, _, scores) in zip(rows, answers, strict=True):
             row.update({"prediction": text} if scores is None else {"prediction": text, "scores": scores})
         self._write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

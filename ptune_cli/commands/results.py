@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from ptune_cli.base_model import Frozen
 from ptune_cli.data.prepared import Prepared
+from ptune_cli.evaluation.predict import Protocol
 from ptune_cli.evaluation.score import Scorer
 from ptune_cli.formats.prompt import read
 from ptune_cli.prompts.bank import Member, layout, slots
@@ -79,10 +79,10 @@ def show(folder: RunFolder, as_json: bool) -> None:
 
 
 def _both_protocols(scorer: Scorer, frozen: Frozen, table, layouts, split: Prepared) -> list[dict[str, float]]:
-    protocols = ("greedy", "rank") if split.labels else ("greedy",)
     out: list[dict[str, float]] = [{} for _ in layouts]
-    for protocol in protocols:
-        for row, scores in zip(out, replace(scorer, protocol=protocol)(frozen.params, table, layouts, split), strict=True):
+    protocols: list[Protocol] = ["greedy", "rank"] if split.labels else ["greedy"]
+    for protocol, found in scorer(frozen.params, table, layouts, split, protocols).items():
+        for row, scores in zip(out, found, strict=True):
             row.update({f"{protocol}_{name}": value for name, value in scores.metrics.items()})
             if protocol == "greedy":
                 row["invalid"] = scores.invalid

@@ -15,8 +15,8 @@ from ptune_cli.data.limits import limits
 from ptune_cli.data.preparation import ensure
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.errors import UserError
-from ptune_cli.evaluation.predict import Predictor, label_ids
-from ptune_cli.evaluation.score import Protocol, Scorer
+from ptune_cli.evaluation.predict import Predictor, Protocol, label_ids
+from ptune_cli.evaluation.score import Scorer
 from ptune_cli.prompts.bank import Member, Prompt, layout, members, slots
 from ptune_cli.prompts.init import ClassLabels
 from ptune_cli.runs import RunFolder
@@ -77,19 +77,20 @@ class Train:
         names = [member.name for member in bank]
         optimizer = self.optimizer.build(names)
         splits = self.prepare(bank)
-        lengths = self.limits(splits)
+        lengths = self.limits(splits, bank)
         batches = self.batches(bank, splits, lengths)
         if self.dry_run:
             return self.plan(bank, lengths).show(self.json)
         with RunFolder.open(self.output, gin_text.write(self)) as folder:
             if not results.written(folder):
                 frozen = self.model.load()
-                scorer = Scorer(Predictor(frozen.model, self.evaluation_batch, lengths.targets), frozen.vocabulary, lengths)
+                scorer = Scorer(Predictor(frozen.model, self.evaluation_batch, lengths), frozen.vocabulary)
                 validation = {task: splits[task, self.validation_split] for task in self.tasks}
                 evaluator = BestPrompts(
                     frozen,
                     bank,
-                    replace(scorer, protocol=self.protocol),
+                    scorer,
+                    self.protocol,
                     validation,
                     folder,
                     lambda member: self.metadata(member, frozen, lengths),
@@ -128,9 +129,10 @@ class Train:
                 raise UserError(f"{task} has no labels to rank", "use the protocol greedy")
         return prepared
 
-    def limits(self, splits: Splits) -> Lengths:
+    def limits(self, splits: Splits, bank: list[Member]) -> Lengths:
         """The lengths of this run; tells what is cut. UserError if targets are."""
-        found, notes = limits(splits, self.input_length, self.target_length, self.truncate_targets)
+        longest = max(member.prompt.length for member in bank)
+        found, notes = limits(splits, self.input_length, self.target_length, self.truncate_targets, longest)
         for note in notes:
             print(note, file=sys.stderr)
         return found

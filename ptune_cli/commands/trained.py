@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from ptune_cli.base_model import BaseModel, Frozen
 from ptune_cli.data.batches import Lengths
 from ptune_cli.errors import UserError, nearest_path
-from ptune_cli.evaluation.predict import Predictor
-from ptune_cli.evaluation.score import Protocol, Scorer
+from ptune_cli.evaluation.predict import Predictor, Protocol
+from ptune_cli.evaluation.score import Scorer
 from ptune_cli.formats import prompt as prompt_format
 from ptune_cli.formats.prompt import PromptFile
 from ptune_cli.prompts.bank import Member, Prompt
@@ -90,10 +90,11 @@ def input_length(prompts: Sequence[Trained]) -> int:
     return max(prompt.input_length for prompt in prompts)
 
 
-def scorer(prompts: Sequence[Trained], frozen: Frozen, batch: int, target_length: int, protocol: Protocol) -> Scorer:
+def scorer(prompts: Sequence[Trained], frozen: Frozen, batch: int, target_length: int) -> Scorer:
     """The scorer that training used."""
-    lengths = Lengths(input_length(prompts), target_length)
-    return Scorer(Predictor(frozen.model, batch, target_length), frozen.vocabulary, lengths, protocol)
+    longest = max(prompt.member.prompt.length for prompt in prompts)
+    lengths = Lengths(input_length(prompts), target_length, longest)
+    return Scorer(Predictor(frozen.model, batch, lengths), frozen.vocabulary)
 
 
 def _read(place: Path) -> Trained:

@@ -57,7 +57,12 @@ class Lengths:
 
     inputs: int
     targets: int
+    prompt: int = 0  # rows of the longest prompt that is laid out among the inputs
     eos_id: int = 1
+
+    def compiled(self, length: int) -> int:
+        """The length that rows of up to `length` positions are padded to: the next of `LENGTHS`, or the longest there can be."""
+        return max(length, min(compiled_length(length), self.inputs + self.prompt))
 
     def input_ids(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         return np.append(ids[: self.inputs - 1], self.eos_id).astype(np.int32)
@@ -101,7 +106,7 @@ class Batches:
 
     def _pad(self, rows) -> Batch:
         inputs, targets, members, dropout = zip(*rows, strict=True)
-        encoder_ids = pad(inputs, compiled_length(max(map(len, inputs))))
+        encoder_ids = pad(inputs, self.lengths.compiled(max(map(len, inputs))))
         padded_targets = pad(targets, self.lengths.targets)
         segments = (encoder_ids != 0).astype(np.int32), (padded_targets != 0).astype(np.int32)
         member = np.array(members, np.int32)

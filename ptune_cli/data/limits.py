@@ -10,15 +10,15 @@ from ptune_cli.errors import UserError
 
 
 def limits(
-    splits: Mapping[tuple[str, str], Prepared], inputs: int, targets: int | None, cut_targets: bool
+    splits: Mapping[tuple[str, str], Prepared], inputs: int, targets: int | None, cut_targets: bool, prompt: int = 0
 ) -> tuple[Lengths, list[str]]:
     """The lengths in tokens (EOS included, prompt not), and a note for each split that loses some.
 
-    `targets` None means the longest target of these splits. Raises UserError if targets would be cut and `cut_targets` is
-    false: a cut "not_entailment" is another answer.
+    `targets` None means the longest target of these splits; `prompt` is the rows of the longest prompt. Raises UserError
+    if targets would be cut and `cut_targets` is false: a cut "not_entailment" is another answer.
     """
     longest = max(int(split.target_lengths.max(initial=0)) + 1 for split in splits.values())
-    found, notes = Lengths(inputs, longest if targets is None else targets), []
+    found, notes = Lengths(inputs, longest if targets is None else targets, prompt), []
     if min(found.inputs, found.targets) < 2:
         raise UserError(f"input_length {found.inputs} and target_length {found.targets} must be at least 2 (one token, EOS)")
     for (task, name), split in splits.items():

@@ -1,64 +1,78 @@
 """Predictions for laid-out inputs: decoded text, or the log-likelihood of each label. Every input exactly once.
 
 Inputs are sorted by length and cut into batches of one size; the last is filled with empty rows, whose results are dropped
-by position. A batch may mix the prompts of a bank: the ids say which row of the table goes where.
+by position. A batch may mix the prompts of a bank: the ids say which row of the table goes where. The encoder, which is
+nearly all of the work, runs once per input, however many protocols read its memory.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ptune_cli.data.batches import compiled_length, pad
-from ptune_cli.errors import UserError
+from ptune_cli.data.batches import Lengths, pad
+from ptune_cli.errors import UserError, nearest
 from ptune_cli.prompts.bank import vectors
 from ptune_cli.t5 import generate
 from ptune_cli.t5.beam import beam_search
 from ptune_cli.t5.model import T5
 
+# Greedy decoding; T5X's beam search, which is what the original code evaluates with; the best of the task's labels.
+Protocol = Literal["greedy", "beam", "rank"]
+
 
 class Predictor:
-    """The compiled predictions of one model. `batch` rows at once, `length` tokens decoded at most, `beams` in a search."""
+    """The compiled predictions of one model: `batch` rows at once, `lengths.targets` tokens decoded at most."""
 
-    def __init__(self, model: T5, batch: int = 64, length: int = 8, beams: int = 1):
-        self._model, self._batch = model, batch
-        self._beam = jax.jit(lambda *args: beam_search(model, args[0], *self._encode(*args), length, beams))
-        self._greedy = jax.jit(lambda *args: generate.greedy(model, args[0], *self._encode(*args), length))
-        self._rank = jax.jit(lambda labels, *args: generate.log_likelihoods(model, args[0], *self._encode(*args), labels))
+    def __init__(self, model: T5, batch: int, lengths: Lengths, beams: int = 1):
+        self.lengths, self._batch = lengths, batch
 
-    def greedy(self, params: Any, prompt_table: jax.Array, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """Ids [N, length] int32, zeros after EOS, of inputs [N] of ids [T] (tokens with EOS, and prompt slots)."""
-        return self._in_batches(inputs, lambda ids: self._greedy(params, prompt_table, ids))
+        def apply(params, method: str, *args) -> Any:
+            return model.apply({"params": params}, *args, method=method)
 
-    def beam(self, params: Any, prompt_table: jax.Array, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """As `greedy`, by T5X's beam search."""
-        return self._in_batches(inputs, lambda ids: self._beam(params, prompt_table, ids))
+        def encode(params, prompt_table, ids):
+            segments = (ids != 0).astype(jnp.int32)
+            x = vectors(lambda tokens: apply(params, "embed", tokens), prompt_table, ids)
+            return apply(params, "encode", x, segments), segments
 
-    def rank(self, params: Any, prompt_table: jax.Array, inputs: Sequence[np.ndarray], labels: np.ndarray) -> np.ndarray:
-        """The summed log-probability [N, L] of each label [L, S] (ids with EOS, 0 padded) for each input."""
-        return self._in_batches(inputs, lambda ids: self._rank(jnp.asarray(labels), params, prompt_table, ids))
+        self._encode = jax.jit(encode)
+        length = lengths.targets
+        self._decode = {
+            "greedy": jax.jit(lambda params, memory, segments, labels: generate.greedy(model, params, memory, segments, length)),
+            "beam": jax.jit(lambda params, memory, segments, labels: beam_search(model, params, memory, segments, length, beams)),
+            "rank": jax.jit(partial(generate.log_likelihoods, model)),
+        }
 
-    def _encode(self, params, prompt_table, ids):
-        segments = (ids != 0).astype(jnp.int32)
+    def __call__(
+        self,
+        params: Any,
+        prompt_table: jax.Array,
+        inputs: Sequence[np.ndarray],
+        protocols: Sequence[Protocol],
+        labels: np.ndarray | None = None,
+    ) -> dict[Protocol, np.ndarray]:
+        """What each protocol says of inputs [N] of ids [T] (tokens with EOS, and prompt slots), in their order.
 
-        def apply(method, *args) -> Any:
-            return self._model.apply({"params": params}, *args, method=method)
-
-        x = vectors(lambda tokens: apply("embed", tokens), prompt_table, ids)
-        return apply("encode", x, segments), segments
-
-    def _in_batches(self, inputs: Sequence[np.ndarray], predict: Callable[[np.ndarray], jax.Array]) -> np.ndarray:
+        greedy and beam: ids [N, S] int32, zeros after EOS. rank: the summed log-probability [N, L] of each label [L, S]
+        (ids with EOS, 0 padded). UserError for a protocol that there is not.
+        """
+        for protocol in protocols:
+            if protocol not in self._decode:
+                raise UserError(f"no protocol '{protocol}'; {nearest(protocol, get_args(Protocol))}")
         order = sorted(range(len(inputs)), key=lambda i: len(inputs[i]))
-        out: list[Any] = [None] * len(inputs)
+        found: dict[Protocol, list[Any]] = {protocol: [None] * len(inputs) for protocol in protocols}
         for start in range(0, len(order), self._batch):
             indices = order[start : start + self._batch]
             rows = [inputs[i] for i in indices] + [np.zeros(0, np.int32)] * (self._batch - len(indices))
-            found = np.asarray(predict(pad(rows, compiled_length(max(map(len, rows))))))
-            for i, row in zip(indices, found, strict=False):
-                out[i] = row
-        return np.stack(out)
+            memory = self._encode(params, prompt_table, pad(rows, self.lengths.compiled(max(map(len, rows)))))
+            for protocol, out in found.items():
+                answers = np.asarray(self._decode[protocol](params, *memory, labels))
+                for i, answer in zip(indices, answers, strict=False):
+                    out[i] = answer
+        return {protocol: np.stack(out) for protocol, out in found.items()}
 
 
 def label_ids(vocabulary: Any, labels: Sequence[str]) -> np.ndarray:

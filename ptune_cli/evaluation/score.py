@@ -2,32 +2,37 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from ptune_cli.data.batches import Lengths
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.data.vocabulary import Vocabulary
-from ptune_cli.errors import UserError, nearest
-from ptune_cli.evaluation.predict import Predictor, label_ids
+from ptune_cli.errors import UserError
+from ptune_cli.evaluation.predict import Predictor, Protocol, label_ids
 from tasks import postprocessors
 from tasks.metrics import METRICS
 
-Protocol = Literal["greedy", "beam", "rank"]
+
+class Answer(NamedTuple):
+    """What a prompted model says. `answer` is None where the text is not one of the task's labels."""
+
+    text: str
+    answer: str | None
+    scores: dict[str, float] | None = None  # log-likelihood of each label, for rank classification
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One scored example. `answer` is None where the text is not one of the task's labels."""
+    """One scored example: what was asked, and the fields of its `Answer`."""
 
     index: int
     inputs: str
     target: str
     text: str
     answer: str | None
-    scores: dict[str, float] | None = None  # log-likelihood of each label, for rank classification
+    scores: dict[str, float] | None
 
     def row(self) -> dict:
         """The example as a line of predictions.jsonl."""
@@ -50,42 +55,53 @@ class Scores:
 
 @dataclass(frozen=True)
 class Scorer:
-    """How a task's examples are turned into scores. `protocol` is greedy decoding, T5X's beam search, or
-    ranking the task's labels."""
+    """How a task's examples are turned into scores."""
 
     predictor: Predictor
     vocabulary: Vocabulary
-    lengths: Lengths
-    protocol: Protocol = "greedy"
-
-    def __post_init__(self):
-        if self.protocol not in get_args(Protocol):
-            raise UserError(f"no protocol '{self.protocol}'; {nearest(self.protocol, get_args(Protocol))}")
 
     def __call__(
-        self, params: Any, prompt_table: jax.Array, layouts: Sequence[Callable[[np.ndarray], np.ndarray]], split: Prepared
-    ) -> list[Scores]:
-        """The scores of each layout (a member of the bank, or the identity for no prompt) on all examples of a split."""
-        texts = [self.lengths.input_ids(split.inputs(i)) for i in range(len(split))]
+        self,
+        params: Any,
+        prompt_table: jax.Array,
+        layouts: Sequence[Callable[[np.ndarray], np.ndarray]],
+        split: Prepared,
+        protocols: Sequence[Protocol],
+    ) -> dict[Protocol, list[Scores]]:
+        """By protocol, the scores of each layout (a member of the bank, or the identity for no prompt) on a whole split."""
+        texts = [self.predictor.lengths.input_ids(split.inputs(i)) for i in range(len(split))]
         inputs = [layout(ids) for layout in layouts for ids in texts]
-        answers = self.answers(params, prompt_table, inputs, split.labels)
-        n = len(split)
-        return [self._scores(split, answers[k * n : (k + 1) * n]) for k in range(len(layouts))]
+        answers, n = self.answers(params, prompt_table, inputs, protocols, split.labels), len(split)
+        return {
+            protocol: [self._scores(split, each[k * n : (k + 1) * n]) for k in range(len(layouts))]
+            for protocol, each in answers.items()
+        }
 
     def answers(
-        self, params: Any, prompt_table: jax.Array, inputs: Sequence[np.ndarray], labels: Sequence[str] | None
-    ) -> list[tuple[str, str | None, dict[str, float] | None]]:
-        """(text, answer, scores of the labels) of each laid-out input."""
-        if self.protocol == "rank":
-            if not labels:
-                raise UserError("rank classification needs a task with labels", "use the protocol greedy")
-            found = self.predictor.rank(params, prompt_table, inputs, label_ids(self.vocabulary, labels))
-            best = [labels[int(i)] for i in found.argmax(axis=1)]
-            each = [dict(zip(labels, map(float, row), strict=True)) for row in found]
-            return [(text, text, scores) for text, scores in zip(best, each, strict=True)]
-        decode = self.predictor.greedy if self.protocol == "greedy" else self.predictor.beam
-        ids = decode(params, prompt_table, inputs)
-        return [(text := self.vocabulary.decode(row), postprocessors.label(text, labels), None) for row in ids]
+        self,
+        params: Any,
+        prompt_table: jax.Array,
+        inputs: Sequence[np.ndarray],
+        protocols: Sequence[Protocol],
+        labels: Sequence[str] | None,
+    ) -> dict[Protocol, list[Answer]]:
+        """By protocol, the answer to each laid-out input. UserError for ranking a task without labels."""
+        if "rank" in protocols and not labels:
+            raise UserError("rank classification needs a task with labels", "use the protocol greedy")
+        ids = label_ids(self.vocabulary, labels) if labels and "rank" in protocols else None
+        found = self.predictor(params, prompt_table, inputs, protocols, ids)
+        return {
+            protocol: [self._ranked(row, labels or ()) if protocol == "rank" else self._decoded(row, labels) for row in rows]
+            for protocol, rows in found.items()
+        }
+
+    def _decoded(self, ids: np.ndarray, labels: Sequence[str] | None) -> Answer:
+        text = self.vocabulary.decode(ids)
+        return Answer(text, postprocessors.label(text, labels))
+
+    def _ranked(self, log_likelihoods: np.ndarray, labels: Sequence[str]) -> Answer:
+        best = labels[int(log_likelihoods.argmax())]
+        return Answer(best, best, dict(zip(labels, map(float, log_likelihoods), strict=True)))
 
     def _scores(self, split: Prepared, answers) -> Scores:
         rows = [split.row(i) for i in range(len(split))]

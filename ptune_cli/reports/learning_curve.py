@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from ptune_cli.formats.atomic import replacing
+
 FIGURE = "learning_curve.png"
 
 
@@ -26,7 +28,8 @@ def draw(run: Path) -> Path:
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0][-1].legend(frameon=False, fontsize="small")
-    figure.savefig(run / FIGURE, dpi=120)
+    with replacing(run / FIGURE) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")
     plt.close(figure)
     return run / FIGURE
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ptune_cli.base_model import Frozen
 from ptune_cli.data.prepared import Prepared
+from ptune_cli.evaluation.predict import Protocol
 from ptune_cli.evaluation.score import Scorer, Scores
 from ptune_cli.formats.prompt import PromptFile, write
 from ptune_cli.prompts.bank import Member, layout, slots, table
@@ -17,19 +18,22 @@ from ptune_cli.runs import RunFolder
 
 
 class BestPrompts:
-    """The loop's evaluator. A member's best step is the earliest with the highest value of its task's own metric."""
+    """The loop's evaluator. A member's best step has the highest value of its task's own metric; of equals, the fewest
+    invalid answers (at 0% the one that has begun to answer in labels); then it is the earliest."""
 
     def __init__(
         self,
         frozen: Frozen,
         bank: Sequence[Member],
         scorer: Scorer,
+        protocol: Protocol,
         splits: Mapping[str, Prepared],  # {task: its validation split}
         folder: RunFolder,
         metadata: Callable[[Member], dict[str, Any]],
     ):
-        self._frozen, self._bank, self._scorer, self._splits = frozen, bank, scorer, splits
-        self._folder, self._metadata = folder, metadata
+        self._frozen, self._bank, self._splits = frozen, bank, splits
+        self._scorer, self._folder, self._metadata = scorer, folder, metadata
+        self._protocol: Protocol = protocol
         self.best: dict[str, dict] = {}  # {member: {"step": 200, "score": 81.2, "scores": {...}}}
         self._newest: float | None = None
 
@@ -39,7 +43,8 @@ class BestPrompts:
         found: dict[str, Scores] = {}
         for task, split in self._splits.items():
             pairs = [(m, layout(m, s)) for m, s in zip(self._bank, slots(self._bank), strict=True) if m.task == task]
-            scores = self._scorer(self._frozen.params, prompt_table, [place for _, place in pairs], split)
+            layouts = [place for _, place in pairs]
+            scores = self._scorer(self._frozen.params, prompt_table, layouts, split, [self._protocol])[self._protocol]
             found.update(zip((member.name for member, _ in pairs), scores, strict=True))
         for member in self._bank:
             self._consider(step, member, np.asarray(trainable[member.name]), found[member.name])
@@ -61,7 +66,7 @@ class BestPrompts:
     def _consider(self, step: int, member: Member, prompt: np.ndarray, scores: Scores) -> None:
         metric = self._metric(member)
         score, before = scores.metrics[metric], self.best.get(member.name)
-        better = before is None or score > before["score"]
+        better = before is None or (score, -scores.invalid) > (before["score"], -before["scores"]["invalid"])
         mark = " *" if better else ""
         print(
             f"step {step}: {member.name} {metric} {score:.2f} ({scores.n} examples, {scores.invalid:.1f}% invalid){mark}",

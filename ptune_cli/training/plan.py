@@ -11,7 +11,7 @@ from flax.traverse_util import unflatten_dict
 from rich.console import Console
 from rich.table import Table
 
-from ptune_cli.data.batches import Batch, Lengths, compiled_length
+from ptune_cli.data.batches import Batch, Lengths
 from ptune_cli.prompts.bank import Member
 from ptune_cli.t5.config import T5Config, parameter_count, parameter_shapes
 from ptune_cli.t5.model import T5
@@ -35,7 +35,7 @@ class Plan:
     @classmethod
     def of(cls, config: T5Config, weights_dtype: str, bank: Sequence[Member], lengths: Lengths, rows: int, optimizer) -> "Plan":
         """Compile the step on abstract values: nothing is allocated, whatever the size of the model."""
-        longest = compiled_length(lengths.inputs + max(member.prompt.length for member in bank))
+        longest = lengths.inputs + lengths.prompt
         shapes = {name: jax.ShapeDtypeStruct(shape, weights_dtype) for name, shape in parameter_shapes(config).items()}
         params = unflatten_dict(shapes, sep="/")
         prompts = {m.name: jax.ShapeDtypeStruct((m.prompt.length, config.emb_dim), jnp.float32) for m in bank}
