@@ -12,7 +12,7 @@ setup: .venv/installed ## make .venv and install ptune in it, with what preparin
 	$(BIN)/pip install --disable-pip-version-check --quiet --editable '.[tasks,test]'
 	touch $@
 
-demo: setup ## tune a prompt on the embedded model and real text (2 cores: about 2 minutes)
+demo: setup ## tune a prompt on the embedded model and real text (2 cores: under 3 minutes)
 	$(BIN)/ptune train --gin gin/runs/demo.gin
 
 test: setup ## run every test

@@ -33,5 +33,5 @@ def train(model: Path, output: Path, *flags: str) -> list[str]:
     return [
         *("train", "--model.checkpoint", str(model), "--tasks", TASK, "--output", str(output)),
         *("--steps", "10", "--batch_size", "4", "--prompt.length", "5", "--input_length", "48", "--evaluation_batch", "16"),
-        *("--every.evaluate", "4", "--every.save", "3", "--every.log", "2", *flags),
+        *("--every.evaluate", "4", "--every.before_training", "true", "--every.save", "3", "--every.log", "2", *flags),
     ]

@@ -106,6 +106,16 @@ def test_training_is_logged_as_often_as_asked(bank):
         assert row["examples_per_second"] > 0 and row["tokens_per_second"] > 0
 
 
+def test_validation_begins_with_the_first_interval_unless_the_start_is_asked_for(bank, model, ptune, tmp_path):
+    def evaluated(folder):
+        return [row["step"] for row in rows(folder) if any(name.startswith("validation/") for name in row)]
+
+    assert evaluated(bank) == [0, 4, 8, 10]
+    command = model_folder.train(model, tmp_path / "run", "--every.before_training", "false")
+    assert ptune(*command)[0] == 0
+    assert evaluated(tmp_path / "run") == [4, 8, 10]
+
+
 def test_the_best_step_is_kept_and_not_the_last(model, ptune, tmp_path):
     flags = ("--protocol", "rank", "--steps", "60", "--every.evaluate", "20", "--every.log", "20")
     code, out, _ = ptune(*model_folder.train(model, tmp_path / "run", *flags, "--optimizer.learning_rate", "1.0", "--json"))

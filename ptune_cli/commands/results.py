@@ -1,6 +1,7 @@
 """What a run found: every member's best prompt beside the majority class and the untuned model, as results.json and a table."""
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -46,6 +47,9 @@ def write(
     for task in dict.fromkeys(member.task for member in bank):
         split, own = splits[task, scored_split], [member for member in bank if member.task == task]
         layouts = [lambda ids: ids] + [layout(m, s) for m, s in zip(bank, slots(bank), strict=True) if m.task == task]
+        print(
+            f"scoring {task} {scored_split}: {len(split)} examples, without a prompt and with each of {len(own)}", file=sys.stderr
+        )
         untuned, *scores = _both_protocols(scorer, frozen, table, layouts, split)
         rows = [{**scores[i], "member": m.name, "seed": m.seed, "best_step": best[m.name]["step"]} for i, m in enumerate(own)]
         for row in rows:

@@ -5,13 +5,15 @@ by position. A batch may mix the prompts of a bank: the ids say which row of the
 nearly all of the work, runs once per input, however many protocols read its memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from ptune_cli.data.batches import Lengths, pad
 from ptune_cli.errors import UserError, nearest
@@ -64,7 +66,7 @@ class Predictor:
                 raise UserError(f"no protocol '{protocol}'; {nearest(protocol, get_args(Protocol))}")
         order = sorted(range(len(inputs)), key=lambda i: len(inputs[i]))
         found: dict[Protocol, list[Any]] = {protocol: [None] * len(inputs) for protocol in protocols}
-        for start in range(0, len(order), self._batch):
+        for start in _shown(range(0, len(order), self._batch)):
             indices = order[start : start + self._batch]
             rows = [inputs[i] for i in indices] + [np.zeros(0, np.int32)] * (self._batch - len(indices))
             memory = self._encode(params, prompt_table, pad(rows, self.lengths.compiled(max(map(len, rows)))))
@@ -73,6 +75,12 @@ class Predictor:
                 for i, answer in zip(indices, answers, strict=False):
                     out[i] = answer
         return {protocol: np.stack(out) for protocol, out in found.items()}
+
+
+def _shown(batches: range) -> Iterable[int]:
+    """A bar on the terminal, gone when it is full; nothing where standard error is a file."""
+    console = Console(stderr=True)
+    return track(batches, "scoring", console=console, transient=True, disable=not console.is_terminal)
 
 
 def label_ids(vocabulary: Any, labels: Sequence[str]) -> np.ndarray:

@@ -22,9 +22,11 @@ class Every:
     evaluate: int = 1000
     save: int = 1000
     log: int = 50
+    before_training: bool = False  # evaluate the start too; T5X's run_eval_before_training
 
     def __post_init__(self):
-        for name, steps in vars(self).items():
+        for name in ("evaluate", "save", "log"):
+            steps = getattr(self, name)
             if steps < 1:
                 raise UserError(f"{name} is every {steps} steps, expected at least 1")
 
@@ -103,7 +105,7 @@ def train(
         for t in range(start, steps + 1):
             # The order matters. The state you have is evaluated and saved before the next batch moves it; a step's metrics
             # are read only after the next step is on its way, so the device never waits for the host.
-            due, stop = t % every.evaluate == 0 or t == steps, stopping()
+            due, stop = t == steps or (t % every.evaluate == 0 and (t > 0 or every.before_training)), stopping()
             if pending and (due or stop or t % every.save == 0):
                 settle(pending, state)
                 pending = None
