@@ -48,7 +48,7 @@ class Infer:
         _tell_cuts(texts, lengths)
         ids = [place(lengths.input_ids(text)) for text in texts]
         answers = scorer.answers(frozen.params, trained.table([prompt]), ids, [protocol], labels)[protocol] if rows else []
-        for row, (text, _, scores) in zip(rows, answers, strict=True):
+        for row, (text, scores) in zip(rows, answers, strict=True):
             row.update({"prediction": text} if scores is None else {"prediction": text, "scores": scores})
         self._write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 

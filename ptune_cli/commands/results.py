@@ -14,13 +14,12 @@ from rich.table import Table
 from ptune_cli.base_model import Frozen
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.evaluation.predict import Protocol
-from ptune_cli.evaluation.score import Scorer
+from ptune_cli.evaluation.score import Scorer, answers_of, metrics_of
 from ptune_cli.formats.prompt import read
 from ptune_cli.prompts.bank import Member, layout, slots
 from ptune_cli.reports.learning_curve import draw
 from ptune_cli.runs import RunFolder
 from ptune_cli.training.best import prompt_folder
-from tasks.metrics import METRICS
 
 FILE = "results.json"
 
@@ -36,30 +35,29 @@ def write(
     bank: Sequence[Member],
     scorer: Scorer,
     splits: Mapping[tuple[str, str], Prepared],
-    train_split: str,
-    scored_split: str,
+    names: Mapping[str, str],
     best: Mapping[str, Mapping],
 ) -> None:
-    """Score the best prompts and the baselines on `scored_split`; write results.json and learning_curve.png."""
+    """Score the best prompts and the baselines on the split `names["scored_on"]`; write results.json and learning_curve.png."""
     prompts = [read(prompt_folder(folder.path, member.name)).array for member in bank]
     table = jnp.concatenate([jnp.asarray(prompt) for prompt in prompts])
     found = {}
     for task in dict.fromkeys(member.task for member in bank):
-        split, own = splits[task, scored_split], [member for member in bank if member.task == task]
+        split, own = splits[task, names["scored_on"]], [member for member in bank if member.task == task]
         layouts = [lambda ids: ids] + [layout(m, s) for m, s in zip(bank, slots(bank), strict=True) if m.task == task]
-        print(
-            f"scoring {task} {scored_split}: {len(split)} examples, without a prompt and with each of {len(own)}", file=sys.stderr
-        )
+        scored = f"{task} {names['scored_on']}: {len(split)} examples"
+        print(f"scoring {scored}, without a prompt and with each of {len(own)}", file=sys.stderr)
         untuned, *scores = _both_protocols(scorer, frozen, table, layouts, split)
         rows = [{**scores[i], "member": m.name, "seed": m.seed, "best_step": best[m.name]["step"]} for i, m in enumerate(own)]
         for row in rows:
             row["prompt"] = str(prompt_folder(folder.path, row["member"]) / "prompt.safetensors")
             row["validation"] = best[row["member"]]["score"]
         found[task] = {
-            "split": scored_split,
+            "split": names["scored_on"],
+            "splits": names,
             "n": len(split),
-            "metric": split.best_metric,
-            "majority": _majority(splits[task, train_split], split),
+            "headline": split.headline,
+            "majority": _majority(splits[task, names["trained_on"]], split),
             "untuned": untuned,
             "prompts": rows,
         }
@@ -96,8 +94,7 @@ def _both_protocols(scorer: Scorer, frozen: Frozen, table, layouts, split: Prepa
 def _majority(train: Prepared, split: Prepared) -> dict[str, float]:
     """The metrics of always answering the training split's most frequent target."""
     answer = Counter(train.row(i)["targets"] for i in range(len(train))).most_common(1)[0][0]
-    targets = [split.row(i)["targets"] for i in range(len(split))]
-    return {name: value for metric in split.metrics for name, value in METRICS[metric](targets, [answer] * len(split)).items()}
+    return metrics_of(split, answers_of(split, [answer] * len(split)))
 
 
 def _table(task: str, found: Mapping) -> Table:

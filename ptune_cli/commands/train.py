@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import jax
 
@@ -27,6 +28,8 @@ from ptune_cli.training.plan import Plan
 from ptune_cli.training.step import Step, prompt_loss, start
 
 Splits = Mapping[tuple[str, str], Prepared]
+SplitPolicy = Literal["dev-as-test", "carve"]
+CARVED = "end of train"  # the split that is carved off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +55,10 @@ class Train:
     target_length: int | None = None  # tokens, EOS included; default: the longest target
     truncate_targets: bool = False  # allow a target_length that cuts targets
     train_split: str = "train"
-    validation_split: str = "validation"  # chooses the best step
+    validation_split: str = "validation"  # chooses the best step, unless the policy is to carve
     test_split: str | None = None  # scored once, at the end; default: the validation split
+    split_policy: SplitPolicy = "dev-as-test"  # the paper's; carve: the end of the training split chooses the best step
+    carved_rows: int | None = None  # how much is carved; default: a tenth of the training split, 5,000 at most
     protocol: Protocol = "greedy"  # how validation answers; rank scores each label
     evaluation_batch: int = 64
     z_loss: float = 1e-4
@@ -69,6 +74,8 @@ class Train:
             raise UserError(f"steps is {self.steps}, expected 0 or more")
         if not self.tasks or not self.seeds or not all(0 <= seed < 2**31 for seed in self.seeds):
             raise UserError("tasks and seeds cannot be empty, and a seed is 0 to 2147483647")
+        if self.validation_split == "test":
+            raise UserError("validation_split is test, which never chooses a step", "give another split, or --split_policy carve")
 
     def run(self) -> int | None:
         """Prepare data, load the model, train the bank, score the best prompts, say where they are."""
@@ -85,7 +92,7 @@ class Train:
             if not results.written(folder):
                 frozen = self.model.load()
                 scorer = Scorer(Predictor(frozen.model, self.evaluation_batch, lengths), frozen.vocabulary)
-                validation = {task: splits[task, self.validation_split] for task in self.tasks}
+                validation = {task: splits[task, self.choosing_split] for task in self.tasks}
                 evaluator = BestPrompts(
                     frozen,
                     bank,
@@ -105,8 +112,13 @@ class Train:
                     steps=self.steps,
                     every=self.every,
                 )
-                results.write(folder, frozen, bank, scorer, splits, self.train_split, self.scored_split, evaluator.best)
+                results.write(folder, frozen, bank, scorer, splits, self.split_names(), evaluator.best)
             results.show(folder, self.json)
+
+    def split_names(self) -> dict[str, str]:
+        """Which split is what, as every result says."""
+        chosen, scored = self.choosing_split, self.scored_split
+        return {"policy": self.split_policy, "trained_on": self.train_split, "chosen_on": chosen, "scored_on": scored}
 
     def bank(self) -> list[Member]:
         """The members: tasks x lengths x seeds."""
@@ -115,7 +127,13 @@ class Train:
 
     @property
     def scored_split(self) -> str:
+        """What the best prompts are scored on at the end."""
         return self.test_split or self.validation_split
+
+    @property
+    def choosing_split(self) -> str:
+        """What chooses the best step."""
+        return CARVED if self.split_policy == "carve" else self.validation_split
 
     def prepare(self, bank: list[Member]) -> dict[tuple[str, str], Prepared]:
         """All splits of all tasks, prepared if need be. UserError for labels that are missing or that the model cannot spell."""
@@ -127,7 +145,19 @@ class Train:
             label_ids(vocabulary, split.labels or ())
             if self.protocol == "rank" and not split.labels:
                 raise UserError(f"{task} has no labels to rank", "use the protocol greedy")
-        return prepared
+        return {**prepared, **self._carved(prepared)} if self.split_policy == "carve" else prepared
+
+    def _carved(self, splits: Splits) -> dict[tuple[str, str], Prepared]:
+        """The training splits without their ends, and the ends."""
+        found = {}
+        for task in self.tasks:
+            whole = splits[task, self.train_split]
+            rows = self.carved_rows or min(max(len(whole) // 10, 1), 5000)
+            if not 0 < rows < len(whole):
+                raise UserError(f"carved_rows is {rows}, and {task} {self.train_split} has {len(whole)} examples")
+            found[task, self.train_split] = whole.part(0, len(whole) - rows)
+            found[task, CARVED] = whole.part(len(whole) - rows, len(whole))
+        return found
 
     def limits(self, splits: Splits, bank: list[Member]) -> Lengths:
         """The lengths of this run; tells what is cut. UserError if targets are."""

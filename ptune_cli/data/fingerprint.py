@@ -14,7 +14,7 @@ from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError, nearest
 from tasks import catalog
 
-FORMAT = "ptune-prepared-1"
+FORMAT = "ptune-prepared-2"
 
 
 def resolve(task: str, split: str) -> catalog.Entry:
@@ -28,8 +28,17 @@ def resolve(task: str, split: str) -> catalog.Entry:
     except catalog.UnknownTask as error:
         hint = "name your own task as MODULE:TASK"
         raise UserError(f"no task '{task}'; {nearest(task, error.choices)}", hint) from None
-    check_split(task, split, entry.splits or (split,))  # the splits of a user's own task are known only once it is imported
+    check_split(task, split, tuple(entry.splits) or (split,))  # those of a user's own task are known only once it is imported
     return entry
+
+
+def locate(task: str, split: str) -> tuple[str, str]:
+    """(task, split) under which a split is kept: full names, and those of the part where a task is put together from others.
+
+    Raises UserError as `resolve`.
+    """
+    resolve(task, split)
+    return catalog.locate(task, split)
 
 
 def check_split(task: str, split: str, splits: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ptune_cli.data.fingerprint import locate, resolve
 from ptune_cli.data.prepared import Prepared, default_cache, find
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
@@ -21,27 +22,45 @@ def ensure(
     vocabulary: Vocabulary,
     cache_dir: str | Path | None = None,
     progress: Progress | None = None,
+    data_dir: str | None = None,
+    offline: bool = False,
 ) -> list[Prepared]:
     """The prepared splits, in the order asked for; those not in the cache are prepared first, by one process.
 
-    Several processes may ask for the same split at once: one makes it, the others wait. Without `progress`, progress is
-    shown on standard error.
+    `data_dir` is where TFDS keeps and downloads datasets ($TFDS_DATA_DIR, or ~/tensorflow_datasets). `offline` downloads
+    nothing: what TFDS has not prepared there yet is an error at once. Several processes may ask for the same split at
+    once: one makes it, the others wait. Without `progress`, progress is shown on standard error.
 
     Raises:
-        UserError: no such task or split, the task failed, the cache is not writable or corrupt.
+        UserError: no such task or split, the task failed, the cache is not writable or corrupt, or `offline` forbids it.
     """
     cache = Path(cache_dir) if cache_dir is not None else default_cache()
-    pairs = list(tasks_and_splits)
+    pairs = [locate(*pair) for pair in tasks_and_splits]
     folders = {pair: find(*pair, vocabulary, cache) for pair in pairs}
     missing = [pair for pair, folder in folders.items() if not folder.exists()]
+    sets = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    if offline:
+        _check_downloaded(missing, sets)
     if missing:
         with contextlib.nullcontext(progress) if progress else _shown() as shown:
-            _prepare(missing, vocabulary, cache, shown)
+            _prepare(missing, vocabulary, cache, sets, shown)
     return [Prepared.open(folders[pair]) for pair in pairs]
 
 
-def _prepare(pairs: Sequence[tuple[str, str]], vocabulary: Vocabulary, cache: Path, progress: Progress) -> None:
-    command = [sys.executable, "-P", "-m", "ptune_cli.data.prepare", "--vocabulary", str(vocabulary.path), "--cache", str(cache)]
+def _check_downloaded(pairs: Sequence[tuple[str, str]], sets: Path) -> None:
+    """UserError if preparing a split would need a download; TFDS is not asked, as importing it takes seconds."""
+    for task, split in pairs:
+        source = resolve(task, split).source
+        if source and not (sets / source.replace(":", "/")).is_dir():
+            raise UserError(
+                f"{task} {split} is not prepared, and {source} is not in {sets}",
+                f"run `ptune prepare {task}` with a network, or copy that folder here",
+            )
+
+
+def _prepare(pairs: Sequence[tuple[str, str]], vocabulary: Vocabulary, cache: Path, sets: Path, progress: Progress) -> None:
+    command = [sys.executable, "-P", "-m", "ptune_cli.data.prepare", "--vocabulary", str(vocabulary.path)]
+    command += ["--cache", str(cache), "--data_dir", str(sets)]
     for pair in pairs:
         command += ["--split", *pair]
     log = cache / "prepared" / f"failed-{os.getpid()}.log"

@@ -44,10 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--vocabulary", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--data_dir", type=Path, required=True)
     parser.add_argument("--split", nargs=2, action="append", required=True, metavar=("TASK", "SPLIT"))
     options = parser.parse_args(argv)
     # seqio imports TensorFlow and JAX; the GPU or TPU belongs to the program that trains.
     os.environ |= {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    os.environ["TFDS_DATA_DIR"] = str(options.data_dir)  # where seqio lets TFDS look and download
     emit = _take_standard_output()
     try:
         vocabulary = Vocabulary(options.vocabulary)
@@ -84,8 +86,9 @@ def prepare(task: str, split: str, vocabulary: Vocabulary, cache_dir: Path, repo
             "split": split,
             "fingerprint": fingerprint(task, split, vocabulary),
             "vocabulary_sha256": vocabulary.sha256,
+            "postprocess": entry.postprocess,
             "metrics": entry.metrics,
-            "best_metric": entry.best_metric,
+            "headline": entry.headline,
             "versions": _versions(),
         }
         if ":" not in task:

@@ -8,6 +8,7 @@
 A folder under its final name is complete: the writer renames it last.
 """
 
+import copy
 import hashlib
 import json
 import mmap
@@ -39,7 +40,9 @@ class Prepared:
         self.manifest = manifest
         self.labels: tuple[str, ...] | None = None if manifest["labels"] is None else tuple(manifest["labels"])
         self.metrics: tuple[str, ...] = tuple(manifest["metrics"])
-        self.best_metric: str = manifest["best_metric"]
+        self.headline: tuple[str, ...] = tuple(manifest["headline"])
+        self.postprocess: str = manifest["postprocess"]
+        self._first, self._count = 0, manifest["examples"]
         self._arrays = {name: _load(folder / f"{name}.npy") for name in ARRAYS}
         self.input_lengths = np.diff(self._arrays["input_offsets"]).astype(np.int32)
         self.target_lengths = np.diff(self._arrays["target_offsets"]).astype(np.int32)
@@ -63,7 +66,14 @@ class Prepared:
         return cls(folder, manifest)
 
     def __len__(self) -> int:
-        return self.manifest["examples"]
+        return self._count
+
+    def part(self, start: int, stop: int) -> "Prepared":
+        """The examples start..stop as a split of their own, over the same files."""
+        found = copy.copy(self)
+        found._first, found._count = self._first + start, stop - start
+        found.input_lengths, found.target_lengths = self.input_lengths[start:stop], self.target_lengths[start:stop]
+        return found
 
     def inputs(self, i: int) -> np.ndarray:
         """The input tokens of example `i`: int32 [T], read-only, without end of sequence."""
@@ -85,7 +95,8 @@ class Prepared:
     def _span(self, offsets: str, i: int) -> tuple[int, int]:
         if not 0 <= i < len(self):
             raise IndexError(f"example {i} of {len(self)}")
-        return int(self._arrays[offsets][i]), int(self._arrays[offsets][i + 1])
+        at = self._first + i
+        return int(self._arrays[offsets][at]), int(self._arrays[offsets][at + 1])
 
 
 def default_cache() -> Path:

@@ -42,8 +42,8 @@ def locked(folder: Path) -> Iterator[None]:
 def write(folder: Path, examples: Iterable[Example], facts: Mapping) -> None:
     """Writes `examples`, and `facts` in the manifest, as `folder`.
 
-    `facts` are task, split, fingerprint, vocabulary_sha256, metrics, best_metric and any other; without `labels`, those are
-    the distinct target texts, sorted, or None if there are more than MAX_LABELS.
+    `facts` are task, split, fingerprint, vocabulary_sha256, postprocess, metrics, headline and any other; without
+    `labels`, those are the distinct target texts, sorted, or None if there are more than MAX_LABELS.
     Memory does not grow with the number of examples. The caller holds `locked(folder)`, so what an earlier process left
     half-way is removed.
 

@@ -1,6 +1,6 @@
 """Scores of a bank on a split: predict, post-process, compare. The same path serves training, `eval` and `infer`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,22 +16,21 @@ from tasks.metrics import METRICS
 
 
 class Answer(NamedTuple):
-    """What a prompted model says. `answer` is None where the text is not one of the task's labels."""
+    """What a prompted model says to an input; for rank classification the best label, and the log-likelihood of each."""
 
     text: str
-    answer: str | None
-    scores: dict[str, float] | None = None  # log-likelihood of each label, for rank classification
+    scores: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One scored example: what was asked, and the fields of its `Answer`."""
+    """One scored example. `answer` is what the metrics compare: the text after the task's postprocessor, None if invalid."""
 
     index: int
     inputs: str
     target: str
     text: str
-    answer: str | None
+    answer: Any
     scores: dict[str, float] | None
 
     def row(self) -> dict:
@@ -45,12 +44,29 @@ class Scores:
     """A split's metrics in percent, with how many examples they are of and what share of outputs was no valid answer."""
 
     metrics: dict[str, float]
+    score: float  # the mean of the task's headline metrics: what chooses the best step; NaN if the answers are hidden
     n: int
     invalid: float
     predictions: list[Prediction]
 
     def flat(self) -> dict[str, float]:
         return {**self.metrics, "n": self.n, "invalid": self.invalid}
+
+
+def answers_of(split: Prepared, texts: Sequence[str]) -> list:
+    """The answers [N] in the texts that were given for a split's examples, in its order."""
+    post = postprocessors.POSTPROCESSORS[split.postprocess]
+    return [post(text, split.row(i), split.labels, False) for i, text in enumerate(texts)]
+
+
+def metrics_of(split: Prepared, answers: Sequence) -> dict[str, float]:
+    """The metrics of a split, in percent, of the answers [N]; empty where its targets are hidden, as in test splits."""
+    post = postprocessors.POSTPROCESSORS[split.postprocess]
+    rows = [split.row(i) for i in range(len(split))]
+    if all(map(postprocessors.hidden, rows)):
+        return {}
+    targets = [post(row["targets"], row, split.labels, True) for row in rows]
+    return {name: value for metric in split.metrics for name, value in METRICS[metric](targets, answers, split.labels).items()}
 
 
 @dataclass(frozen=True)
@@ -73,7 +89,7 @@ class Scorer:
         inputs = [layout(ids) for layout in layouts for ids in texts]
         answers, n = self.answers(params, prompt_table, inputs, protocols, split.labels), len(split)
         return {
-            protocol: [self._scores(split, each[k * n : (k + 1) * n]) for k in range(len(layouts))]
+            protocol: [_scores(split, each[k * n : (k + 1) * n]) for k in range(len(layouts))]
             for protocol, each in answers.items()
         }
 
@@ -91,27 +107,23 @@ class Scorer:
         ids = label_ids(self.vocabulary, labels) if labels and "rank" in protocols else None
         found = self.predictor(params, prompt_table, inputs, protocols, ids)
         return {
-            protocol: [self._ranked(row, labels or ()) if protocol == "rank" else self._decoded(row, labels) for row in rows]
+            protocol: [_ranked(row, labels or ()) if protocol == "rank" else Answer(self.vocabulary.decode(row)) for row in rows]
             for protocol, rows in found.items()
         }
 
-    def _decoded(self, ids: np.ndarray, labels: Sequence[str] | None) -> Answer:
-        text = self.vocabulary.decode(ids)
-        return Answer(text, postprocessors.label(text, labels))
 
-    def _ranked(self, log_likelihoods: np.ndarray, labels: Sequence[str]) -> Answer:
-        best = labels[int(log_likelihoods.argmax())]
-        return Answer(best, best, dict(zip(labels, map(float, log_likelihoods), strict=True)))
+def _ranked(log_likelihoods: np.ndarray, labels: Sequence[str]) -> Answer:
+    return Answer(labels[int(log_likelihoods.argmax())], dict(zip(labels, map(float, log_likelihoods), strict=True)))
 
-    def _scores(self, split: Prepared, answers) -> Scores:
-        rows = [split.row(i) for i in range(len(split))]
-        predictions = [
-            Prediction(i, row["inputs"], row["targets"], *answer)
-            for i, (row, answer) in enumerate(zip(rows, answers, strict=True))
-        ]
-        targets, given = [p.target for p in predictions], [p.answer for p in predictions]
-        metrics: Mapping[str, float] = {}
-        for name in split.metrics:
-            metrics = {**metrics, **METRICS[name](targets, given)}
-        invalid = 100.0 * sum(answer is None for answer in given) / len(given)
-        return Scores(dict(metrics), len(given), invalid, predictions)
+
+def _scores(split: Prepared, given: Sequence[Answer]) -> Scores:
+    answers = answers_of(split, [answer.text for answer in given])
+    metrics = metrics_of(split, answers)
+    rows = [split.row(i) for i in range(len(split))]
+    predictions = [
+        Prediction(i, row["inputs"], row["targets"], said.text, answer, said.scores)
+        for i, (row, said, answer) in enumerate(zip(rows, given, answers, strict=True))
+    ]
+    score = float(np.mean([metrics[name] for name in split.headline])) if metrics else float("nan")
+    invalid = 100.0 * sum(map(postprocessors.invalid, answers)) / len(answers)
+    return Scores(metrics, score, len(answers), invalid, predictions)

@@ -18,7 +18,7 @@ from ptune_cli.runs import RunFolder
 
 
 class BestPrompts:
-    """The loop's evaluator. A member's best step has the highest value of its task's own metric; of equals, the fewest
+    """The loop's evaluator. A member's best step has the highest score of its task; of equals, the fewest
     invalid answers (at 0% the one that has begun to answer in labels); then it is the earliest."""
 
     def __init__(
@@ -48,7 +48,7 @@ class BestPrompts:
             found.update(zip((member.name for member, _ in pairs), scores, strict=True))
         for member in self._bank:
             self._consider(step, member, np.asarray(trainable[member.name]), found[member.name])
-        self._newest = float(np.mean([found[m.name].metrics[self._metric(m)] for m in self._bank]))
+        self._newest = float(np.mean([found[member.name].score for member in self._bank]))
         return {f"validation/{key}/{name}": value for name, s in found.items() for key, value in s.flat().items()}
 
     def memory(self) -> dict:
@@ -60,16 +60,13 @@ class BestPrompts:
     def rank(self) -> float | None:
         return self._newest
 
-    def _metric(self, member: Member) -> str:
-        return self._splits[member.task].best_metric
-
     def _consider(self, step: int, member: Member, prompt: np.ndarray, scores: Scores) -> None:
-        metric = self._metric(member)
-        score, before = scores.metrics[metric], self.best.get(member.name)
+        headline = " and ".join(self._splits[member.task].headline)
+        score, before = scores.score, self.best.get(member.name)
         better = before is None or (score, -scores.invalid) > (before["score"], -before["scores"]["invalid"])
         mark = " *" if better else ""
         print(
-            f"step {step}: {member.name} {metric} {score:.2f} ({scores.n} examples, {scores.invalid:.1f}% invalid){mark}",
+            f"step {step}: {member.name} {headline} {score:.2f} ({scores.n} examples, {scores.invalid:.1f}% invalid){mark}",
             file=sys.stderr,
         )
         if better:

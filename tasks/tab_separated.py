@@ -11,8 +11,6 @@ from pathlib import Path
 import seqio
 import tensorflow as tf
 
-from tasks.metrics import accuracy, f1_macro
-
 DATA = Path(__file__).parent / "data"
 SPLITS = ("train", "validation", "test")
 
@@ -26,8 +24,6 @@ def task(name: str, vocabulary_path: str) -> seqio.Task:
         source=seqio.TextLineDataSource(files, skip_header_lines=1, num_input_examples=_count(files)),
         preprocessors=[_parse, seqio.preprocessors.tokenize, seqio.preprocessors.append_eos],
         output_features={"inputs": feature, "targets": feature},
-        postprocess_fn=lambda text, **_: text.strip(),
-        metric_fns=[accuracy, f1_macro],
     )
 
 
