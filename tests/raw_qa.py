@@ -1,0 +1,201 @@
+"""Raw files of SQuAD 1.1, MRQA and Definite Pronoun Resolution as published, with rows written for these tests.
+
+The file formats are those that TFDS's squad 3.0.0, mrqa 1.0.0 and definite_pronoun_resolution 1.1.0 read.
+"""
+
+import gzip
+import json
+import re
+
+SQUAD_URL = "https://rajpurkar.github.io/SQuAD-explorer/dataset/{}-v1.1.json"
+DPR_URL = "https://s3.amazonaws.com/datasets.huggingface.co/definite_pronoun_resolution/{}.c.txt"
+NEWS_QA_URL = "https://s3.us-east-2.amazonaws.com/mrqa/release/v2/{}/NewsQA.jsonl.gz"
+BIO_ASQ_URL = "http://participants-area.bioasq.org/MRQA2019/"
+BIO_ASQ_FILE = "BioASQ.jsonl.gz"  # the server names it, its URL does not
+
+# Context, then its questions with their gold answers, of which validation rows have several, some of them the same.
+SQUAD = {
+    "train": [
+        (
+            'The mill of Söderby was built in 1340 by Ida Berg. Locals call it "the old lady". It has four sails.',
+            {
+                "When was the mill built?": ["1340"],
+                "Who built the mill?": ["Ida Berg"],
+                'What do locals call "it"?': ['"the old lady"'],
+                "How many sails has it?": ["four"],
+            },
+        ),
+        (
+            "Herons eat fish, frogs and, at times, mice. They nest in trees\nnear water.",
+            {
+                "What do herons eat at times?": ["mice"],
+                "Where do herons nest?": ["in trees\nnear water"],
+                " What do herons eat? ": ["fish, frogs and, at times, mice"],
+                "Which birds nest near water?": ["Herons"],
+            },
+        ),
+    ],
+    "validation": [
+        (
+            "The ferry to Öland takes 25 minutes (40 in winter). Its captain, J. R. Lind, has crossed 9,000 times.",
+            {
+                "How long does the ferry take?": ["25 minutes", "25 minutes", "25 minutes (40 in winter)"],
+                "Who is the captain?": ["J. R. Lind", "Lind", "J. R. Lind"],
+                "Where does the ferry go?": ["Öland", "to Öland", "Öland"],
+                "How often has the captain crossed?": ["9,000 times", "9,000", "has crossed 9,000 times"],
+            },
+        ),
+    ],
+}
+MRQA = {
+    "train": [
+        (
+            "(Bath) -- The museum, which opened on Friday, has 300 clocks. Its oldest clock is of oak.",
+            {"When did the museum open?": ["Friday", "on Friday"], "How many clocks are there?": ["300"], "Of what is it?": ["oak"]},
+        ),
+        (
+            "Zoë Lind won the race in Kiel. Lind is 19.",
+            {
+                "Who won?": ["Lind", "Zoë Lind"],
+                "Where was the race?": ["Kiel"],
+                "How old is Lind?": ["19"],
+                "Who is 19?": ["Lind"],
+                "What was won?": ["the race"],
+            },
+        ),
+    ],
+    "validation": [
+        (
+            'The mayor said "no" to the plan. The plan, he said, would cost too much.',
+            {
+                "Who said no?": ["The mayor"],
+                "What did he say?": ['"no"', "no"],
+                "Why?": ["would cost too much"],
+                "To what?": ["the plan", "the plan"],
+            },
+        ),
+    ],
+    "test": [
+        (
+            "BACKGROUND: Vitamin K is needed for clotting. RESULTS: Dose (5 μg) had no effect.",
+            {"Which vitamin is needed for clotting?": ["Vitamin K"], "What was the dose?": ["5 μg"], "For what?": ["clotting"]},
+        ),
+    ],
+}
+# Sentence, pronoun, the two candidates, which of them is meant.
+DPR = {
+    "train": [
+        ("The bee landed on the flower because it had pollen.", "it", "The bee,the flower", 1),
+        ("The bee landed on the flower because it wanted pollen.", "it", "The bee,the flower", 0),
+        ("Anna asked Zoë for the key because she had lost hers.", "she", "Anna,Zoë", 0),
+        ("Anna asked Zoë for the key because she had found it.", "she", "Anna,Zoë", 1),
+        ('The clerk told the guest that "he" was late.', "he", "the clerk,the guest", 1),
+        ("Wolves fear dogs, for they bark.", "they", "Wolves, dogs", 1),
+        ("The boys beat the men, so they cheered.", "they", "the boys,the men", 0),
+        ("The snow buried the car until it melted.", "it", "the snow,the car", 0),
+    ],
+    "test": [
+        ("The lid fell off the jar as it shook.", "it", "the lid,the jar", 1),
+        ("Sam fed the goat, then it slept.", "it", "Sam,the goat", 1),
+        ("Maja called Ruth, whom she had missed.", "she", "Maja,Ruth", 0),
+        ("The hens ran from the foxes since they were afraid.", "they", "The hens,the foxes", 0),
+    ],
+}
+
+
+def squad_files() -> dict[str, bytes]:
+    """The files by URL."""
+    return {
+        SQUAD_URL.format(split.replace("validation", "dev")): json.dumps({"version": "1.1", "data": _articles(split)}).encode()
+        for split in SQUAD
+    }
+
+
+def mrqa_files() -> dict[str, bytes]:
+    """The files of news_qa and bio_asq by URL."""
+    return {
+        NEWS_QA_URL.format("train"): _mrqa("NewsQA", "train"),
+        NEWS_QA_URL.format("dev"): _mrqa("NewsQA", "validation"),
+        BIO_ASQ_URL: _mrqa("BioASQ", "test"),
+    }
+
+
+def dpr_files() -> dict[str, bytes]:
+    """The files by URL: four lines a sentence and an empty one."""
+    return {
+        DPR_URL.format(split): "".join(f"{text}\n{it}\n{two}\n{_pair(two)[n]}\n\n" for text, it, two, n in rows).encode()
+        for split, rows in DPR.items()
+    }
+
+
+def expected(name: str) -> dict[str, list[dict]]:
+    """What TFDS makes of them."""
+    if name == "definite_pronoun_resolution":
+        return {
+            split: [{"sentence": text, "pronoun": it, "candidates": _pair(two), "label": str(n)} for text, it, two, n in rows]
+            for split, rows in DPR.items()
+        }
+    if name == "squad":
+        return {split: [dict(row, answers={"text": row["answers"]}) for row in _rows(SQUAD[split])] for split in SQUAD}
+    splits = ("train", "validation") if name == "news_qa" else ("test",)
+    return {split: [row | {"question": row["question"].strip()} for row in _rows(MRQA[split])] for split in splits}
+
+
+def _pair(two: str) -> list[str]:
+    return [name.strip() for name in two.split(",")]
+
+
+def _rows(contexts: list) -> list[dict]:
+    return [
+        {"context": context, "question": question, "answers": answers}
+        for context, questions in contexts
+        for question, answers in questions.items()
+    ]
+
+
+def _articles(split: str) -> list[dict]:
+    articles = []
+    for number, (context, questions) in enumerate(SQUAD[split]):
+        qas = [
+            {"id": f"{split}{number}{i}", "question": question, "answers": [_answer(context, answer) for answer in answers]}
+            for i, (question, answers) in enumerate(questions.items())
+        ]
+        articles.append({"title": f"Title_{number}", "paragraphs": [{"context": context, "qas": qas}]})
+    return articles
+
+
+def _answer(context: str, text: str) -> dict:
+    return {"text": text, "answer_start": context.index(text)}
+
+
+def _mrqa(dataset: str, split: str) -> bytes:
+    lines = [{"header": {"dataset": dataset, "split": split}}]
+    for number, (context, questions) in enumerate(MRQA[split]):
+        qas = [_mrqa_question(f"q{number}{i}", context, *item) for i, item in enumerate(questions.items())]
+        lines.append({"id": "", "context": context, "context_tokens": _tokens(context), "qas": qas})
+    return gzip.compress("".join(json.dumps(line) + "\n" for line in lines).encode(), mtime=0)
+
+
+def _mrqa_question(qid: str, context: str, question: str, answers: list[str]) -> dict:
+    detected = [{"text": answer, **_found(context, answer)} for answer in dict.fromkeys(answers)]
+    tokens = _tokens(question)
+    return {
+        "id": qid,
+        "qid": qid,
+        "question": question,
+        "question_tokens": tokens,
+        "detected_answers": detected,
+        "answers": answers,
+    }
+
+
+def _found(context: str, answer: str) -> dict:
+    """Every place of an answer, by characters and by tokens; MRQA's ends are inclusive."""
+    chars = [[match.start(), match.end() - 1] for match in re.finditer(re.escape(answer), context)]
+    starts = [offset for _, offset in _tokens(context)]
+    tokens = [[max(i for i, start in enumerate(starts) if start <= place) for place in span] for span in chars]
+    return {"char_spans": chars, "token_spans": tokens}
+
+
+def _tokens(text: str) -> list[list]:
+    return [[match[0], match.start()] for match in re.finditer(r"\w+|[^\w\s]", text)]
