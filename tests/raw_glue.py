@@ -16,7 +16,7 @@ MRPC_DEV_IDS_URL = (
 AX_URL = "https://bit.ly/2BOtOJ7"
 ARCHIVES = {"cola": "CoLA", "sst2": "SST-2", "qqp": "QQP", "stsb": "STS-B", "mnli": "MNLI", "qnli": "QNLI", "rte": "RTE"}
 ARCHIVES |= {"wnli": "WNLI"}
-# Columns of the train file; {} is where the row's own fields go, in their order, the label last.
+# Columns of the train file.
 COLUMNS = {
     "sst2": "sentence label",
     "qqp": "id qid1 qid2 question1 question2 is_duplicate",
@@ -64,15 +64,17 @@ def expected(name: str) -> dict[str, list[dict]]:
 
 
 def _expected(name: str, fields: tuple[str, ...], row: tuple) -> dict:
-    texts, label = row[: len(fields)], row[len(fields) :]
-    return {**dict(zip(fields, texts, strict=True)), "label": LABELS[name][label[0]] if name in LABELS and label else [*label, -1][0]}
+    *texts, label = row if len(row) > len(fields) else (*row, -1)
+    if name in LABELS and label >= 0:
+        label = LABELS[name][label]
+    return {**dict(zip(fields, texts, strict=True)), "label": float(label) if name == "stsb" else label}
 
 
 def _archive(name: str, folder: str) -> bytes:
     if name == "cola":
         return zipped({f"CoLA/{member}": text.decode() for member, text in _cola().items()})
-    splits = ROWS["mnli"] if name == "mnli" else {split: ROWS[name][part] for split, part in SPLITS.items()}
     content = {}
+    splits = ROWS["mnli"] if name == "mnli" else {split: ROWS[name][part] for split, part in SPLITS.items()}
     for split, part in splits.items():
         lines = [_line(name, split, i, row) for i, row in enumerate(part)]
         if (name, split) == ("qqp", "train"):
@@ -85,7 +87,7 @@ def _header(name: str, split: str) -> str:
     """Test files have no label; SST-2's has an index; MNLI's validation files have the labels of five people."""
     columns = COLUMNS[name].split()
     if split.startswith("test"):
-        unlabelled = [column for column in columns if column not in ("label", "score", "label1", "gold_label", "qid1", "qid2", "is_duplicate")]
+        unlabelled = [column for column in columns if not _is_label(column) and not column.startswith("qid")]
         return " ".join(["index"] * (name == "sst2") + unlabelled)
     if split.startswith("validation_"):
         columns[-1:] = ["label2", "label3", "label4", "label5", "gold_label"]
@@ -94,7 +96,9 @@ def _header(name: str, split: str) -> str:
 
 def _line(name: str, split: str, index: int, row: tuple) -> list[str]:
     """The row's fields under the columns that TFDS reads; the others say where they are."""
-    texts = [field for field in _header(name, split).split() if field.startswith(("sentence", "question")) and "parse" not in field]
+    texts = [
+        field for field in _header(name, split).split() if field.startswith(("sentence", "question")) and "parse" not in field
+    ]
     values = dict(zip(texts, row[: len(texts)], strict=True))
     label = str(row[-1])
     return [

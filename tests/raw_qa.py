@@ -51,7 +51,11 @@ MRQA = {
     "train": [
         (
             "(Bath) -- The museum, which opened on Friday, has 300 clocks. Its oldest clock is of oak.",
-            {"When did the museum open?": ["Friday", "on Friday"], "How many clocks are there?": ["300"], "Of what is it?": ["oak"]},
+            {
+                "When did the museum open?": ["Friday", "on Friday"],
+                "How many clocks are there?": ["300"],
+                "Of what is it?": ["oak"],
+            },
         ),
         (
             "Zoë Lind won the race in Kiel. Lind is 19.",
@@ -136,7 +140,7 @@ def expected(name: str) -> dict[str, list[dict]]:
             for split, rows in DPR.items()
         }
     if name == "squad":
-        return {split: [dict(row, answers={"text": row["answers"]}) for row in _rows(SQUAD[split])] for split in SQUAD}
+        return {split: [row | {"answers": _squad_answers(row)} for row in _rows(SQUAD[split])] for split in SQUAD}
     splits = ("train", "validation") if name == "news_qa" else ("test",)
     return {split: [row | {"question": row["question"].strip()} for row in _rows(MRQA[split])] for split in splits}
 
@@ -153,19 +157,23 @@ def _rows(contexts: list) -> list[dict]:
     ]
 
 
+def _squad_answers(row: dict) -> dict:
+    return {"text": row["answers"], "answer_start": [row["context"].index(answer) for answer in row["answers"]]}
+
+
 def _articles(split: str) -> list[dict]:
     articles = []
     for number, (context, questions) in enumerate(SQUAD[split]):
         qas = [
-            {"id": f"{split}{number}{i}", "question": question, "answers": [_answer(context, answer) for answer in answers]}
+            {
+                "id": f"{split}{number}{i}",
+                "question": question,
+                "answers": [{"text": text, "answer_start": context.index(text)} for text in answers],
+            }
             for i, (question, answers) in enumerate(questions.items())
         ]
         articles.append({"title": f"Title_{number}", "paragraphs": [{"context": context, "qas": qas}]})
     return articles
-
-
-def _answer(context: str, text: str) -> dict:
-    return {"text": text, "answer_start": context.index(text)}
 
 
 def _mrqa(dataset: str, split: str) -> bytes:
@@ -178,15 +186,8 @@ def _mrqa(dataset: str, split: str) -> bytes:
 
 def _mrqa_question(qid: str, context: str, question: str, answers: list[str]) -> dict:
     detected = [{"text": answer, **_found(context, answer)} for answer in dict.fromkeys(answers)]
-    tokens = _tokens(question)
-    return {
-        "id": qid,
-        "qid": qid,
-        "question": question,
-        "question_tokens": tokens,
-        "detected_answers": detected,
-        "answers": answers,
-    }
+    texts = {"question": question, "question_tokens": _tokens(question), "answers": answers}
+    return {"id": qid, "qid": qid, "detected_answers": detected, **texts}
 
 
 def _found(context: str, answer: str) -> dict:

@@ -4,6 +4,7 @@ The file formats are those that TFDS's super_glue 1.0.2 reads.
 """
 
 import io
+import itertools
 import json
 import re
 import zipfile
@@ -13,6 +14,8 @@ from raw_super_glue_rows import FIELDS, MULTIRC, RECORD, ROWS
 URL = "https://dl.fbaipublicfiles.com/glue/superglue/data/v2/{}.zip"
 ARCHIVES = {"boolq": "BoolQ", "cb": "CB", "copa": "COPA", "multirc": "MultiRC", "record": "ReCoRD", "rte": "RTE", "wic": "WiC"}
 ARCHIVES |= {"wsc.fixed": "WSC", "axb": "AX-b", "axg": "AX-g"}
+MARKS = {"+": "True", "-": "False"}
+REPAIRED = {"my uncle": "My uncle", "the ships.": "the ships"}
 SPLITS = {"train": slice(8), "validation": slice(8, 12), "test": slice(12, None)}
 
 
@@ -34,27 +37,22 @@ def expected(name: str) -> dict[str, list[dict]]:
         return {split: _expected_multirc(paragraphs) for split, paragraphs in MULTIRC.items()}
     if name == "record":
         return {split: _expected_record(passages) for split, passages in RECORD.items()}
-    repaired = {"my uncle": "My uncle", "the ships.": "the ships"}
-    return {
-        split: [
-            row
-            | {"label": _label(name, row.get("label", -1))}
-            | ({"span1_text": repaired.get(row["span1_text"], row["span1_text"])} if name == "wsc.fixed" else {})
-            for row in part
-        ]
-        for split, part in rows(name).items()
-    }
+    return {split: [_expected(name, row) for row in part] for split, part in rows(name).items()}
 
 
-def _label(name: str, label: str | int) -> str | int:
+def _expected(name: str, row: dict) -> dict:
+    label = row.get("label", -1)
     if isinstance(label, bool):
-        return str(label)
-    return f"choice{label + 1}" if name == "copa" and label >= 0 else label
+        label = str(label)
+    if name == "copa" and label >= 0:
+        label = f"choice{label + 1}"
+    span = {"span1_text": REPAIRED.get(row["span1_text"], row["span1_text"])} if name == "wsc.fixed" else {}
+    return {**row, **span, "label": label}
 
 
 def _expected_multirc(paragraphs: list) -> list[dict]:
     return [
-        {"paragraph": text, "question": question, "answer": answer.lstrip("+-"), "label": {"+": "True", "-": "False"}.get(answer[0], -1)}
+        {"paragraph": text, "question": question, "answer": answer.lstrip("+-"), "label": MARKS.get(answer[0], -1)}
         for text, questions in paragraphs
         for question, answers in questions.items()
         for answer in answers
@@ -99,24 +97,30 @@ def _line(name: str, index: int, row: dict) -> dict:
 
 
 def _multirc(split: str) -> list[dict]:
-    lines, question_idx, answer_idx = [], iter(range(99)), iter(range(99))
+    lines, questions_seen, answers_seen = [], itertools.count(), itertools.count()
     for index, (text, questions) in enumerate(MULTIRC[split]):
-        made = []
-        for question, answers in questions.items():
-            parts = [
-                {"text": answer.lstrip("+-"), "idx": next(answer_idx)} | ({"label": int(answer[0] == "+")} if split != "test" else {})
-                for answer in answers
-            ]
-            made.append({"question": question, "idx": next(question_idx), "answers": parts})
+        made = [
+            {
+                "question": question,
+                "idx": next(questions_seen),
+                "answers": [_answer(text, next(answers_seen)) for text in answers],
+            }
+            for question, answers in questions.items()
+        ]
         lines.append({"idx": index, "version": 1.1, "passage": {"text": text, "questions": made}})
     return lines
 
 
+def _answer(text: str, index: int) -> dict:
+    label = {"label": int(text[0] == "+")} if text[0] in "+-" else {}
+    return {"text": text.lstrip("+-"), "idx": index, **label}
+
+
 def _record(split: str) -> list[dict]:
-    lines, query_idx = [], iter(range(99))
+    lines, queries_seen = [], itertools.count()
     for index, (text, names, queries) in enumerate(RECORD[split]):
         qas = [
-            {"query": query, "idx": next(query_idx)} | ({"answers": _spans(text, answers, True)} if split != "test" else {})
+            {"query": query, "idx": next(queries_seen)} | ({"answers": _spans(text, answers, True)} if split != "test" else {})
             for query, answers in queries.items()
         ]
         lines.append({"source": "hand", "idx": index, "passage": {"text": text, "entities": _spans(text, names)}, "qas": qas})

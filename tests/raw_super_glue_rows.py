@@ -155,8 +155,8 @@ MULTIRC = {
 RECORD = {
     "train": [
         (
-            'Ida Berg sailed to Oslo with her brother Nils. "The sea was calm," Ida said.\n@highlight\nIda Berg reached Oslo in May'
-            "\n@highlight\nNils will stay in Norway",
+            'Ida Berg sailed to Oslo with her brother Nils. "The sea was calm," Ida said.\n@highlight\n'
+            "Ida Berg reached Oslo in May\n@highlight\nNils will stay in Norway",
             ("Ida Berg", "Oslo", "Nils", "Ida", "Norway"),
             {
                 "It was the first voyage of @placeholder.": ("Ida Berg", "Ida"),
