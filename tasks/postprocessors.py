@@ -30,6 +30,11 @@ def invalid(answer: Any) -> bool:
     return answer is None or (isinstance(answer, Mapping) and "value" in answer and answer["value"] is None)
 
 
+def hidden(row: Mapping) -> bool:
+    """Whether the right answer is kept back, as in the test splits of leaderboards: TFDS labels those rows -1."""
+    return row["targets"] in ("<unk>", "-1.0") or row.get("label") == -1
+
+
 def _label(text: str, row: Mapping, labels: Sequence[str] | None, is_target: bool) -> str | None:
     """Targets are taken as they are, so that one outside `labels`, as of a hidden test label, equals no prediction."""
     return text if is_target else label(text, labels)

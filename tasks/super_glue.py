@@ -88,7 +88,6 @@ _DPR = Entry(
     splits={"train": "train", "test": "test"},
     rows={"train": 1322, "test": 564},
     text=Text(kind="dpr"),
-    postprocess="text",
 )
 
 

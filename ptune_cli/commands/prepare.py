@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 
 from ptune_cli.base_model import BaseModel
-from ptune_cli.data.fingerprint import resolve
+from ptune_cli.data.fingerprint import splits_of
 from ptune_cli.data.preparation import ensure
 
 
@@ -18,12 +18,14 @@ class Prepare:
     tasks: tuple[str, ...] = field(metadata={"positional": True})  # names, or module:task
     model: BaseModel = BaseModel(checkpoint="tiny")  # whose vocabulary is used
     splits: tuple[str, ...] = ()  # default: all that the task has
+    data_dir: str | None = None  # where TFDS keeps and downloads datasets; default: $TFDS_DATA_DIR or ~/tensorflow_datasets
+    offline: bool = False  # download nothing
     json: bool = field(default=False, metadata={"saved": False})  # print the result as JSON
 
     def run(self) -> None:
         """Prepare what is missing; say where it all is."""
-        wanted = [(task, split) for task in self.tasks for split in self._splits(task)]
-        prepared = ensure(wanted, self.model.load_vocabulary())
+        wanted = [(task, split) for task in self.tasks for split in self.splits or splits_of(task)]
+        prepared = ensure(wanted, self.model.load_vocabulary(), data_dir=self.data_dir, offline=self.offline)
         rows = [
             {"task": task, "split": split, "examples": len(found), "folder": str(found.folder)}
             for (task, split), found in zip(wanted, prepared, strict=True)
@@ -33,7 +35,3 @@ class Prepare:
             return
         for row in rows:
             print(f"{row['task']} {row['split']}: {row['examples']} examples in {row['folder']}")
-
-    def _splits(self, task: str) -> tuple[str, ...]:
-        # A user's own task says its splits only once TensorFlow has imported it.
-        return self.splits or resolve(task, "train").splits or ("train", "validation")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ptune_cli.base_model import BaseModel
-from ptune_cli.data.fingerprint import resolve
+from ptune_cli.data.fingerprint import splits_of
 from ptune_cli.data.preparation import ensure
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.evaluation.score import answers_of, metrics_of
@@ -42,7 +42,7 @@ class Tasks:
             rows = listed(self.all)
             print(json.dumps(rows, indent=2)) if self.json else _show_list(rows)
             return
-        splits = tuple(resolve(self.name, "train").splits) or ("train", "validation")
+        splits = splits_of(self.name)
         wanted = [(self.name, split) for split in splits]
         found = dict(zip(splits, ensure(wanted, self.model.load_vocabulary(), offline=self.offline), strict=True))
         description = describe(self.name, found, self.input_length, self.examples)

@@ -17,17 +17,21 @@ from tasks import catalog
 FORMAT = "ptune-prepared-2"
 
 
+def splits_of(task: str) -> tuple[str, ...]:
+    """The splits of a task; of a user's own, which says them only once TensorFlow has imported it, the usual two.
+
+    Raises UserError: no such task.
+    """
+    return tuple(_entry(task).splits) or ("train", "validation")
+
+
 def resolve(task: str, split: str) -> catalog.Entry:
     """The catalog's entry of a task; for "module:task", one made up from the module's name.
 
     Raises:
         UserError: no such task, or (for a task of the catalog) no such split.
     """
-    try:
-        entry = catalog.lookup(task)
-    except catalog.UnknownTask as error:
-        hint = "name your own task as MODULE:TASK"
-        raise UserError(f"no task '{task}'; {nearest(task, error.choices)}", hint) from None
+    entry = _entry(task)
     check_split(task, split, tuple(entry.splits) or (split,))  # those of a user's own task are known only once it is imported
     return entry
 
@@ -39,6 +43,14 @@ def locate(task: str, split: str) -> tuple[str, str]:
     """
     resolve(task, split)
     return catalog.locate(task, split)
+
+
+def _entry(task: str) -> catalog.Entry:
+    try:
+        return catalog.lookup(task)
+    except catalog.UnknownTask as error:
+        hint = "name your own task as MODULE:TASK"
+        raise UserError(f"no task '{task}'; {nearest(task, error.choices)}", hint) from None
 
 
 def check_split(task: str, split: str, splits: tuple[str, ...]) -> None:
