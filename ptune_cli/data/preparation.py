@@ -1,6 +1,8 @@
-"""Finds prepared splits, and has what is missing made by a process of its own: TensorFlow never enters this one."""
+"""Finds prepared splits and has what is missing made: from the user's own files here, from seqio tasks by a process of its
+own. TensorFlow never enters this one."""
 
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -8,9 +10,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ptune_cli.data import files
 from ptune_cli.data.prepared import Prepared, default_cache, find
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
+from ptune_cli.file_task import FileTask
 
 Progress = Callable[[str, str, int, int | None], None]
 """Called with task, split, examples done, and how many there are if that is known."""
@@ -22,10 +26,10 @@ def ensure(
     cache_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> list[Prepared]:
-    """The prepared splits, in the order asked for; those not in the cache are prepared first, by one process.
+    """The prepared splits, in the order asked for; those not in the cache are prepared first.
 
     Several processes may ask for the same split at once: one makes it, the others wait. Without `progress`, progress is
-    shown on standard error.
+    shown on standard error, and so is what was inferred about the user's own files.
 
     Raises:
         UserError: no such task or split, the task failed, the cache is not writable or corrupt.
@@ -36,8 +40,20 @@ def ensure(
     missing = [pair for pair, folder in folders.items() if not folder.exists()]
     if missing:
         with contextlib.nullcontext(progress) if progress else _shown() as shown:
-            _prepare(missing, vocabulary, cache, shown)
-    return [Prepared.open(folders[pair]) for pair in pairs]
+            _prepare_missing(missing, vocabulary, cache, shown)
+    found = {pair: Prepared.open(folder) for pair, folder in folders.items()}
+    if progress is None:
+        for note in files.notes(found):
+            print(note, file=sys.stderr)
+    return [found[pair] for pair in pairs]
+
+
+def _prepare_missing(pairs: Sequence[tuple[str, str]], vocabulary: Vocabulary, cache: Path, progress: Progress) -> None:
+    for task, split in pairs:
+        if own := FileTask.parse(task):
+            files.prepare(own, split, vocabulary, cache, functools.partial(progress, task, split))
+    if others := [(task, split) for task, split in pairs if not FileTask.parse(task)]:
+        _prepare(others, vocabulary, cache, progress)
 
 
 def _prepare(pairs: Sequence[tuple[str, str]], vocabulary: Vocabulary, cache: Path, progress: Progress) -> None:

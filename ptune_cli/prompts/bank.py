@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ptune_cli.errors import UserError, nearest
+from ptune_cli.file_task import short_name
 from ptune_cli.prompts.init import ClassLabels, Initializer
 
 # Where a prompt [P] of slots goes among the input's ids [T], of which the last is EOS.
@@ -55,8 +56,7 @@ def members(tasks: Sequence[str], prompts: Sequence[Prompt], seeds: Sequence[int
     for task in tasks:
         for i, prompt in enumerate(prompts):
             kind = f"-{prompt.name or i}" if len(prompts) > 1 else ""
-            safe = task.replace("/", ".").replace(":", ".")
-            bank += [Member(f"{safe}{kind}-{seed}", task, seed, prompt) for seed in seeds]
+            bank += [Member(f"{short_name(task)}{kind}-{seed}", task, seed, prompt) for seed in seeds]
     names = [member.name for member in bank]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"two members are named '{twice[0]}'", "give each task and seed once, and prompts different names")
