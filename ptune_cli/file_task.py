@@ -50,11 +50,16 @@ class FileTask:
             templates[name] = unquote(template)
         return cls(path, **templates)
 
+    @property
+    def place(self) -> str:
+        """The task as messages call it, without its templates."""
+        return f"{SCHEME}{self.path}"
+
     def __str__(self) -> str:
         """The task's name: it parses to this again."""
         templates = {"inputs": self.inputs, "targets": self.targets}
         query = "&".join(f"{name}={_RESERVED.sub(_quoted, text)}" for name, text in templates.items() if text)
-        return f"{SCHEME}{self.path}" + (f"?{query}" if query else "")
+        return f"{self.place}?{query}" if query else self.place
 
 
 def fill(template: str, value: Callable[[str], str]) -> str:

@@ -14,7 +14,7 @@ from ptune_cli.data.prepared import Prepared, find
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.data.writer import MAX_LABELS, Example, locked, write
 from ptune_cli.errors import UserError, nearest
-from ptune_cli.file_task import SCHEME, FileTask, fill
+from ptune_cli.file_task import FileTask, fill
 
 REPORT_EVERY = 500
 TARGET_FIELDS = ("targets", "label", "target")
@@ -28,11 +28,11 @@ def prepare(own: FileTask, split: str, vocabulary: Vocabulary, cache: Path, repo
     with locked(folder):
         if folder.exists():  # another process made it while this one waited
             return
-        report(0, None)
         parts = file_splits.splits(own)
         train, part = parts["train"].file, parts[split]
         count, labels = _survey(own, train)
         first, end = part.bounds(count if part.file == train else _survey(own, part.file)[0])
+        report(0, end - first)
         facts = {
             "task": str(own),
             "split": split,
@@ -67,10 +67,10 @@ def notes(found: Mapping[tuple[str, str], Prepared]) -> Iterator[str]:
     for task in dict.fromkeys(task for task, _ in found):
         if own := FileTask.parse(task):
             parts, mine = file_splits.splits(own), {split: data for (name, split), data in found.items() if name == task}
-            counts = ", ".join(f"{split} {len(data)} rows{_remark(parts[split], data)}" for split, data in mine.items())
+            counts = ", ".join(f"{split} {_count(len(data))}{_remark(parts[split], data)}" for split, data in mine.items())
             labels = next(iter(mine.values())).labels
             kind = f"labels {', '.join(labels)}" if labels else "free text"
-            yield f"{SCHEME}{own.path}: {counts}; {kind}; metric accuracy"
+            yield f"{own.place}: {counts}; {kind}; metric accuracy"
 
 
 def _survey(own: FileTask, file: Path) -> tuple[int, list[str] | None]:
@@ -100,9 +100,7 @@ def _default_target(own: FileTask, row: Mapping) -> str:
 def _text(row: Mapping, field: str, where: str) -> str:
     """A field as text: numbers and booleans as JSON writes them."""
     if field not in row:
-        hint = (
-            "a CSV or TSV file names its fields in the first line; say which make the text with --template and --target_template"
-        )
+        hint = "say which make the text with --template and --target_template; of CSV and TSV, the first line names the fields"
         raise UserError(f"{where}: no field '{field}'; {nearest(field, row)}", hint)
     value = row[field]
     if isinstance(value, bool | int | float) and value == value:  # NaN is how some tools write null
@@ -124,6 +122,10 @@ def _kind(value: Any) -> str:
     return "null" if value is None or value != value else f"a {type(value).__name__}"
 
 
+def _count(rows: int) -> str:
+    return f"{rows} row" if rows == 1 else f"{rows} rows"
+
+
 def _remark(part: file_splits.Part, data: Prepared) -> str:
     """Where a split is, and what is odd about its targets."""
     if part.rows == "all but the last tenth" or data.manifest["split"] == "train":
@@ -132,6 +134,6 @@ def _remark(part: file_splits.Part, data: Prepared) -> str:
     remarks = [f"{'' if part.rows == 'all' else part.rows + ' of '}{part.file.name}"]
     if data.labels and (unknown := sum(n for target, n in targets.items() if target not in data.labels)):
         remarks.append(f"{unknown} with targets that are not in the training file")
-    if data.labels and len(targets) == 1 < len(data.labels):
+    if data.labels and len(targets) == 1 < min(len(data.labels), len(data)):
         remarks.append(f"all '{next(iter(targets))}': shuffle the file's rows")
     return f" ({', '.join(remarks)})"

@@ -51,7 +51,7 @@ def ensure(
 def _prepare_missing(pairs: Sequence[tuple[str, str]], vocabulary: Vocabulary, cache: Path, progress: Progress) -> None:
     for task, split in pairs:
         if own := FileTask.parse(task):
-            files.prepare(own, split, vocabulary, cache, functools.partial(progress, task, split))
+            files.prepare(own, split, vocabulary, cache, functools.partial(progress, own.place, split))
     if others := [(task, split) for task, split in pairs if not FileTask.parse(task)]:
         _prepare(others, vocabulary, cache, progress)
 
