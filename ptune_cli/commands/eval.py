@@ -19,6 +19,7 @@ from ptune_cli.data.prepared import Prepared
 from ptune_cli.errors import UserError
 from ptune_cli.evaluation.predict import Protocol
 from ptune_cli.evaluation.score import Scores
+from ptune_cli.file_task import with_templates
 from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.prompts.bank import layout, slots
 
@@ -34,6 +35,8 @@ class Eval:
 
     prompt: str = field(metadata={"positional": True})  # a run folder, or a prompt's folder or file
     task: str | None = None  # for all the prompts; default: the task that each was trained on
+    template: str | None = None  # inputs of a task that is a file: "premise: {premise}"
+    target_template: str | None = None  # default: {targets}, {label} or {target}
     split: str = "validation"
     protocol: Protocol | None = None  # rank scores each label; default: as in training
     target_length: int | None = None  # tokens to decode at most; default: as in training, or the longest target
@@ -58,7 +61,8 @@ class Eval:
         """Which prompts are scored on which task."""
         tasks: dict[str, list[Trained]] = {}
         for prompt in prompts:
-            tasks.setdefault(self.task or prompt.member.task, []).append(prompt)
+            [task] = with_templates([self.task or prompt.member.task], self.template, self.target_template)
+            tasks.setdefault(task, []).append(prompt)
         if "" in tasks:
             raise UserError(f"{tasks[''][0].path} does not say its task", "give --task")
         return tasks

@@ -15,7 +15,7 @@ class Prepare:
     Example: ptune prepare gloss_topic --model.checkpoint tiny
     """
 
-    tasks: tuple[str, ...] = field(metadata={"positional": True})  # names, or module:task
+    tasks: tuple[str, ...] = field(metadata={"positional": True})  # names, file:PATH or module:task
     model: BaseModel = BaseModel(checkpoint="tiny")  # whose vocabulary is used
     splits: tuple[str, ...] = ()  # default: all that the task has
     data_dir: str | None = None  # where TFDS keeps and downloads datasets; default: $TFDS_DATA_DIR or ~/tensorflow_datasets

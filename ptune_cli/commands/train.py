@@ -18,6 +18,7 @@ from ptune_cli.data.prepared import Prepared
 from ptune_cli.errors import UserError
 from ptune_cli.evaluation.predict import Predictor, Protocol, label_ids
 from ptune_cli.evaluation.score import Scorer
+from ptune_cli.file_task import absolute, with_templates
 from ptune_cli.prompts.bank import Member, Prompt, layout, members, slots
 from ptune_cli.prompts.init import ClassLabels
 from ptune_cli.runs import RunFolder
@@ -43,7 +44,9 @@ class Train:
 
     output: str  # the run folder
     model: BaseModel  # the frozen T5
-    tasks: tuple[str, ...]  # names of tasks (gloss_topic), or your own as module:task
+    tasks: tuple[str, ...]  # names of tasks (gloss_topic), or your own as file:PATH or module:task
+    template: str | None = field(default=None, metadata={"saved": False})  # inputs of file:PATH, as "premise: {premise}"
+    target_template: str | None = field(default=None, metadata={"saved": False})  # default: {targets}, {label} or {target}
     prompt: Prompt = Prompt()  # length, start and place of the prompts
     prompt_lengths: tuple[int, ...] = ()  # several lengths at once, instead of prompt.length
     seeds: tuple[int, ...] = (0,)  # one prompt for each: its start, data order and dropout
@@ -76,6 +79,8 @@ class Train:
             raise UserError("tasks and seeds cannot be empty, and a seed is 0 to 2147483647")
         if self.validation_split == "test":
             raise UserError("validation_split is test, which never chooses a step", "give another split, or --split_policy carve")
+        # A template is part of its task's name, and so of all that is written about the run.
+        object.__setattr__(self, "tasks", with_templates(self.tasks, self.template, self.target_template))
 
     def run(self) -> int | None:
         """Prepare data, load the model, train the bank, score the best prompts, say where they are."""
@@ -198,7 +203,7 @@ class Train:
             "base_model": frozen.name,
             "base_fingerprint": frozen.fingerprint,
             "vocabulary_sha256": frozen.vocabulary.sha256,
-            "task": member.task,
+            "task": absolute(member.task),
             "length": member.prompt.length,
             "placement": member.prompt.placement,
             "seed": member.seed,

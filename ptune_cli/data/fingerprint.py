@@ -9,12 +9,15 @@ import hashlib
 import json
 from pathlib import Path
 
+from ptune_cli.data import file_splits
 from ptune_cli.data.sources import literal_files, source_files
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError, nearest
+from ptune_cli.file_task import FileTask
 from tasks import catalog
 
 FORMAT = "ptune-prepared-2"
+READER = 1  # of a user's own files: what `data.files` makes of the same file
 
 
 def splits_of(task: str) -> tuple[str, ...]:
@@ -26,7 +29,7 @@ def splits_of(task: str) -> tuple[str, ...]:
 
 
 def resolve(task: str, split: str) -> catalog.Entry:
-    """The catalog's entry of a task; for "module:task", one made up from the module's name.
+    """The catalog's entry of a task; for "module:task" and "file:PATH", one made up from what the name says.
 
     Raises:
         UserError: no such task, or (for a task of the catalog) no such split.
@@ -47,9 +50,12 @@ def locate(task: str, split: str) -> tuple[str, str]:
 
 def _entry(task: str) -> catalog.Entry:
     try:
-        return catalog.lookup(task)
+        own = FileTask.parse(task)
+        if own is None:
+            return catalog.lookup(task)
+        return catalog.Entry(module="", splits={split: split for split in file_splits.splits(own)})
     except catalog.UnknownTask as error:
-        hint = "name your own task as MODULE:TASK"
+        hint = "name your own task as file:PATH or MODULE:TASK"
         raise UserError(f"no task '{task}'; {nearest(task, error.choices)}", hint) from None
 
 
@@ -62,22 +68,14 @@ def check_split(task: str, split: str, splits: tuple[str, ...]) -> None:
 def fingerprint(task: str, split: str, vocabulary: Vocabulary) -> str:
     """Hash (hex) of all that decides a prepared split's content: entry, source code, data files, vocabulary, format.
 
-    For a task of the user's own, the data files are those that its module names in a string.
+    For a module of the user's own, the data files are those that it names in a string.
 
     Raises:
         UserError: as `resolve`; the module or a data file of the catalog is missing.
     """
-    entry = resolve(task, split)
-    sources = source_files(entry.module)
-    parts = {
-        "format": FORMAT,
-        "task": task,
-        "split": split,
-        "entry": dataclasses.asdict(entry),
-        "sources": {name: sha256(file) for name, file in sources.items()},
-        "data": {name: sha256(file) for name, file in _data_files(task, split, entry, sources).items()},
-        "vocabulary": vocabulary.sha256,
-    }
+    entry, own = resolve(task, split), FileTask.parse(task)
+    content = _file_content(own, split) if own else _module_content(task, split, entry)
+    parts = {"format": FORMAT, "split": split, "vocabulary": vocabulary.sha256, **content}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -88,6 +86,27 @@ def sha256(file: Path) -> str:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}") from error
+
+
+def _module_content(task: str, split: str, entry: catalog.Entry) -> dict:
+    sources = source_files(entry.module)
+    return {
+        "task": task,
+        "entry": dataclasses.asdict(entry),
+        "sources": {name: sha256(file) for name, file in sources.items()},
+        "data": {name: sha256(file) for name, file in _data_files(task, split, entry, sources).items()},
+    }
+
+
+def _file_content(own: FileTask, split: str) -> dict:
+    """The training file is part of every split: its targets are the labels."""
+    parts = file_splits.splits(own)
+    return {
+        "reader": READER,
+        "templates": [own.inputs, own.targets],
+        "rows": parts[split].rows,
+        "data": [(parts[name].file.suffix.lower(), sha256(parts[name].file)) for name in ("train", split)],
+    }
 
 
 def _data_files(task: str, split: str, entry: catalog.Entry, sources: dict[str, Path]) -> dict[str, Path]:

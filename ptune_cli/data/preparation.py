@@ -1,6 +1,8 @@
-"""Finds prepared splits, and has what is missing made by a process of its own: TensorFlow never enters this one."""
+"""Finds prepared splits and has what is missing made: from the user's own files here, from seqio tasks by a process of its
+own. TensorFlow never enters this one."""
 
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -8,11 +10,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ptune_cli.data import files
 from ptune_cli.data.fingerprint import locate, resolve
 from ptune_cli.data.prepared import Prepared, default_cache, find
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
+from ptune_cli.file_task import FileTask
 
+Pairs = Sequence[tuple[str, str]]  # of task and split
 Progress = Callable[[str, str, int, int | None], None]
 """Called with task, split, examples done, and how many there are if that is known."""
 
@@ -25,11 +30,12 @@ def ensure(
     data_dir: str | None = None,
     offline: bool = False,
 ) -> list[Prepared]:
-    """The prepared splits, in the order asked for; those not in the cache are prepared first, by one process.
+    """The prepared splits, in the order asked for; those not in the cache are prepared first.
 
     `data_dir` is where TFDS keeps and downloads datasets ($TFDS_DATA_DIR, or ~/tensorflow_datasets). `offline` downloads
     nothing: what TFDS has not prepared there yet is an error at once. Several processes may ask for the same split at
-    once: one makes it, the others wait. Without `progress`, progress is shown on standard error.
+    once: one makes it, the others wait. Without `progress`, progress is shown on standard error, and so is what was
+    inferred about the user's own files.
 
     Raises:
         UserError: no such task or split, the task failed, the cache is not writable or corrupt, or `offline` forbids it.
@@ -43,11 +49,15 @@ def ensure(
         _check_downloaded(missing, sets)
     if missing:
         with contextlib.nullcontext(progress) if progress else _shown() as shown:
-            _prepare(missing, vocabulary, cache, sets, shown)
-    return [Prepared.open(folders[pair]) for pair in pairs]
+            _prepare_missing(list(dict.fromkeys(missing)), vocabulary, cache, sets, shown)
+    found = {pair: Prepared.open(folder) for pair, folder in folders.items()}
+    if progress is None:
+        for note in files.notes(found):
+            print(note, file=sys.stderr)
+    return [found[pair] for pair in pairs]
 
 
-def _check_downloaded(pairs: Sequence[tuple[str, str]], sets: Path) -> None:
+def _check_downloaded(pairs: Pairs, sets: Path) -> None:
     """UserError if preparing a split would need a download; TFDS is not asked, as importing it takes seconds."""
     for task, split in pairs:
         source = resolve(task, split).source
@@ -58,7 +68,15 @@ def _check_downloaded(pairs: Sequence[tuple[str, str]], sets: Path) -> None:
             )
 
 
-def _prepare(pairs: Sequence[tuple[str, str]], vocabulary: Vocabulary, cache: Path, sets: Path, progress: Progress) -> None:
+def _prepare_missing(pairs: Pairs, vocabulary: Vocabulary, cache: Path, sets: Path, progress: Progress) -> None:
+    for task, split in pairs:
+        if own := FileTask.parse(task):
+            files.prepare(own, split, vocabulary, cache, functools.partial(progress, own.place, split))
+    if others := [(task, split) for task, split in pairs if not FileTask.parse(task)]:
+        _prepare(others, vocabulary, cache, sets, progress)
+
+
+def _prepare(pairs: Pairs, vocabulary: Vocabulary, cache: Path, sets: Path, progress: Progress) -> None:
     command = [sys.executable, "-P", "-m", "ptune_cli.data.prepare", "--vocabulary", str(vocabulary.path)]
     command += ["--cache", str(cache), "--data_dir", str(sets)]
     for pair in pairs:

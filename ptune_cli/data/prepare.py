@@ -11,6 +11,7 @@ import difflib
 import importlib
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,6 +81,7 @@ def prepare(task: str, split: str, vocabulary: Vocabulary, cache_dir: Path, repo
         report(0, None)
         with _blaming(task, split):
             provider = _build(task, entry.module, vocabulary)
+            _download(provider.source, cache_dir)
             check_split(task, split, tuple(provider.splits))
         facts = {
             "task": task,
@@ -118,6 +120,20 @@ def _build(task: str, module: str, vocabulary: Vocabulary) -> Any:
         for key, feature in provider.output_features.items()
     }
     return provider.replace(output_features=features)
+
+
+def _download(source: Any, cache_dir: Path) -> None:
+    """Has TFDS download and prepare its dataset. seqio would, but only after it was asked for sizes that it cannot know yet.
+
+    Locked, since two processes that prepare one dataset end with TFDS unable to rename its folder.
+    """
+    dataset = getattr(source, "tfds_dataset", None)
+    if dataset is None:
+        return
+    import tensorflow_datasets as tfds
+
+    with locked(cache_dir / "tfds" / re.sub(r"[^\w.-]+", "-", dataset.name)):
+        dataset.builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
 
 
 def _import_seqio() -> Any:

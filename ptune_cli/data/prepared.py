@@ -21,6 +21,7 @@ import numpy as np
 from ptune_cli.data.fingerprint import FORMAT, fingerprint, sha256
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
+from ptune_cli.file_task import SCHEME, short_name
 
 ARRAYS = {
     "inputs": np.int32,
@@ -106,7 +107,8 @@ def default_cache() -> Path:
 
 def find(task: str, split: str, vocabulary: Vocabulary, cache_dir: str | Path | None = None) -> Path:
     """Where the split, as its task is now, is or would be prepared. Raises UserError as `fingerprint`."""
-    name = re.sub(r"[^\w.-]+", "-", f"{task}-{split}")
+    named = short_name(task) if task.startswith(SCHEME) else task  # a template can be too long for a folder's name
+    name = re.sub(r"[^\w.-]+", "-", f"{named}-{split}")
     root = Path(cache_dir) if cache_dir is not None else default_cache()
     return root / "prepared" / f"{name}-{fingerprint(task, split, vocabulary)[:16]}"
 

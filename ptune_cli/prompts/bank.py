@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ptune_cli.errors import UserError, nearest
+from ptune_cli.file_task import short_name
 from ptune_cli.prompts.init import ClassLabels, Initializer
 
 # Where a prompt [P] of slots goes among the input's ids [T], of which the last is EOS.
@@ -51,16 +52,24 @@ class Member:
 
 def members(tasks: Sequence[str], prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Member]:
     """Tasks x prompts x seeds. Names are `task-seed`, or `task-kind-seed` when there are several kinds of prompt."""
-    bank = []
+    bank, called = [], _called(tasks)
     for task in tasks:
         for i, prompt in enumerate(prompts):
             kind = f"-{prompt.name or i}" if len(prompts) > 1 else ""
-            safe = task.replace("/", ".").replace(":", ".")
-            bank += [Member(f"{safe}{kind}-{seed}", task, seed, prompt) for seed in seeds]
+            bank += [Member(f"{called[task]}{kind}-{seed}", task, seed, prompt) for seed in seeds]
     names = [member.name for member in bank]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"two members are named '{twice[0]}'", "give each task and seed once, and prompts different names")
     return bank
+
+
+def _called(tasks: Sequence[str]) -> dict[str, str]:
+    """What each task is called in names. Two templates of one file have its name; the second is numbered."""
+    called: dict[str, str] = {}
+    for task in tasks:
+        alike = sum(short_name(other) == short_name(task) for other in called)
+        called.setdefault(task, f"{short_name(task)}.{alike + 1}" if alike else short_name(task))
+    return called
 
 
 def slots(bank: Sequence[Member]) -> list[np.ndarray]:
