@@ -44,6 +44,8 @@ class Entry:
     text: Text = Text()
     labels: tuple[str, ...] | None = None
     """The target texts of a classification task, in the order of their classes; None for free text, or if not known."""
+    first_words: tuple[str, ...] = ()
+    """What a prompt for free text starts from, where one for classes starts from their labels."""
     postprocess: str = "label"
     """A name in `tasks.postprocessors.POSTPROCESSORS`."""
     metrics: tuple[str, ...] = ("accuracy",)

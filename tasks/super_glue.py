@@ -5,6 +5,9 @@
 
 from tasks.catalog import Entry, Text, with_taskless
 
+# The paper's choice (section 3.2, footnote).
+RECORD_WORDS = ("commonsense", "reasoning", "reading", "comprehension")
+WSC_WORDS = ("commonsense", "reasoning", "pronoun", "resolution")
 SPLITS = ("train", "validation", "test")
 NLI = (("hypothesis", "hypothesis"), ("premise", "premise"))
 NLI_LABELS = ("entailment", "not_entailment")
@@ -56,7 +59,15 @@ DATASETS = {
     ),
     "record": (
         "record",
-        _entry("record", Text(kind="record"), (100730, 10000, 10000), "record", headline=("f1", "em"), postprocess="entity"),
+        _entry(
+            "record",
+            Text(kind="record"),
+            (100730, 10000, 10000),
+            "record",
+            headline=("f1", "em"),
+            postprocess="entity",
+            first_words=RECORD_WORDS,
+        ),
     ),
     "rte": ("rte", _classes("rte", NLI, NLI_LABELS, (2490, 277, 3000), "accuracy")),
     "wic": ("wic", _classes("wic", named("sentence1", "sentence2", "word"), _BOOLEAN, (5428, 638, 1400), "accuracy")),
@@ -72,6 +83,7 @@ def _wsc(only_true: bool, rows: dict[str, int]) -> Entry:
         splits={split: split for split in rows},
         rows=rows,
         text=Text(kind="wsc", only_true=only_true),
+        first_words=WSC_WORDS,
         postprocess="referent",
         metrics=("referent",),
     )
@@ -96,7 +108,12 @@ def _wsc_and_dev(form: str) -> Entry:
     parts = {"train": (train, "train"), "validation": (evaluation, "validation"), "test": (evaluation, "test")}
     joined = _WSC[evaluation]
     return Entry(
-        group="SuperGLUE", splits={s: s for s in SPLITS}, parts=parts, postprocess=joined.postprocess, metrics=joined.metrics
+        group="SuperGLUE",
+        splits={s: s for s in SPLITS},
+        parts=parts,
+        first_words=WSC_WORDS,
+        postprocess=joined.postprocess,
+        metrics=joined.metrics,
     )
 
 

@@ -153,7 +153,7 @@ def prepared(name: str, rows: list[tuple[str, str]], vocabulary: Vocabulary, mon
         folder = find(f"{name}:{name}", split, vocabulary)
         facts = {"task": name, "split": split, "fingerprint": "", "vocabulary_sha256": vocabulary.sha256}
         with locked(folder):
-            write(folder, examples, {**facts, "metrics": ["accuracy"], "best_metric": "accuracy"})
+            write(folder, examples, {**facts, "postprocess": "label", "metrics": ["accuracy"], "headline": ["accuracy"]})
 
 
 def test_a_task_with_a_label_that_does_not_tokenise_is_refused(model, refused, tmp_path, monkeypatch):

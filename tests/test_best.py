@@ -22,9 +22,9 @@ def kept(folder, evaluations: list[tuple[float, float]]) -> int:
     def scorer(params, table, layouts, split, protocols):
         accuracy, invalid = next(each)
         prediction = Prediction(0, "inputs", "target", "text", None, None)
-        return {protocols[0]: [Scores({"accuracy": accuracy}, 1, invalid, [prediction])]}
+        return {protocols[0]: [Scores({"accuracy": accuracy}, accuracy, 1, invalid, [prediction])]}
 
-    splits = {"rows": SimpleNamespace(best_metric="accuracy")}
+    splits = {"rows": SimpleNamespace(headline=("accuracy",))}
     with RunFolder.open(folder, "config = 1\n") as run:
         best = BestPrompts(SimpleNamespace(params={}), BANK, scorer, "greedy", splits, run, lambda member: {})
         for step in range(len(evaluations)):

@@ -101,7 +101,7 @@ def test_the_name_of_an_entry_is_a_file_name_that_can_be_read(tree, vocabulary):
 @pytest.mark.parametrize(
     ("task", "split", "message"),
     [
-        ("gloss_topik", "train", "no task 'gloss_topik'; did you mean 'gloss_topic'? (have: gloss_topic"),
+        ("gloss_topik", "train", "no task 'gloss_topik'; did you mean 'gloss_topic'? (have: ax, axb"),
         (
             "gloss_topic",
             "valid",

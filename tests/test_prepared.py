@@ -26,7 +26,8 @@ FACTS = {
     "fingerprint": "f",
     "vocabulary_sha256": "v",
     "metrics": ["accuracy"],
-    "best_metric": "accuracy",
+    "postprocess": "label",
+    "headline": ["accuracy"],
 }
 EXAMPLES = [
     Example([5, 6, 7], [8], {"inputs": "a b c", "targets": "yes", "idx": 0}),
@@ -96,7 +97,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
     counts = {"examples": 3, "max_input": 3, "max_target": 2, "input_tokens": 4, "target_tokens": 4}
     assert counts.items() <= split.manifest.items()
     assert FACTS.items() <= split.manifest.items()
-    assert (split.labels, split.metrics, split.best_metric) == (("no", "yes"), ("accuracy",), "accuracy")
+    assert (split.labels, split.metrics, split.headline) == (("no", "yes"), ("accuracy",), ("accuracy",))
 
 
 def test_arrays_are_read_only_maps_of_the_files(tmp_path):

@@ -43,6 +43,7 @@ class Eval:
     model: BaseModel | None = None  # default: the base model the prompt names
     batch_size: int = 64
     output: str | None = None  # write every prediction to this .jsonl file
+    offline: bool = False  # download no dataset
     json: bool = field(default=False, metadata={"saved": False})  # print the scores as JSON
 
     def run(self) -> None:
@@ -51,7 +52,9 @@ class Eval:
         prompts = trained.find(self.prompt)
         model = trained.base_model(prompts, self.model)
         tasks = self.tasks(prompts)
-        splits = dict(zip(tasks, ensure([(task, self.split) for task in tasks], model.load_vocabulary()), strict=True))
+        splits = dict(
+            zip(tasks, ensure([(task, self.split) for task in tasks], model.load_vocabulary(), offline=self.offline), strict=True)
+        )
         frozen = trained.load(prompts, model)
         found = {task: self.scores(frozen, own, task, splits[task]) for task, own in tasks.items()}
         self._write(found)

@@ -27,6 +27,7 @@ from ptune_cli.training.loop import Every, train
 from ptune_cli.training.optimizer import SGD, Adafactor, Adam
 from ptune_cli.training.plan import Plan
 from ptune_cli.training.step import Step, prompt_loss, start
+from tasks import catalog
 
 Splits = Mapping[tuple[str, str], Prepared]
 SplitPolicy = Literal["dev-as-test", "carve"]
@@ -66,6 +67,7 @@ class Train:
     evaluation_batch: int = 64
     z_loss: float = 1e-4
     every: Every = Every()
+    offline: bool = field(default=False, metadata={"saved": False})  # download no dataset
     dry_run: bool = field(default=False, metadata={"saved": False})  # show sizes, shapes and memory, and stop
     json: bool = field(default=False, metadata={"saved": False})  # print the result as JSON
 
@@ -145,7 +147,7 @@ class Train:
         splits = dict.fromkeys((self.train_split, self.validation_split, self.scored_split))
         wanted = list(dict.fromkeys((member.task, split) for member in bank for split in splits))
         vocabulary = self.model.load_vocabulary()
-        prepared = dict(zip(wanted, ensure(wanted, vocabulary), strict=True))
+        prepared = dict(zip(wanted, ensure(wanted, vocabulary, offline=self.offline), strict=True))
         for (task, _), split in prepared.items():
             label_ids(vocabulary, split.labels or ())
             if self.protocol == "rank" and not split.labels:
@@ -192,7 +194,8 @@ class Train:
         for member in bank:
             init = member.prompt.init
             if isinstance(init, ClassLabels) and not init.labels:
-                init = replace(init, labels=splits[member.task, self.train_split].labels or ())
+                words = splits[member.task, self.train_split].labels or catalog.lookup(member.task).first_words
+                init = replace(init, labels=words) if words else init.rest
             key = jax.random.fold_in(jax.random.key(member.seed), 2**31 - 1)  # dropout folds in steps, which stay below
             prompts[member.name] = init(key, member.prompt.length, frozen.embeddings, frozen.vocabulary)
         return prompts

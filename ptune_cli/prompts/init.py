@@ -63,7 +63,8 @@ class ClassLabels:
     """Row i is the mean of the embeddings of label i's tokens; `rest` draws the rows that are left.
 
     A prompt shorter than the list takes its first labels, as the original code does: the paper's prompts of one row.
-    `labels=()` stands for "the task's labels": the caller fills them in (`dataclasses.replace`) before the call.
+    `labels=()` stands for "the task's labels": the caller fills them in (`dataclasses.replace`) before the call, or for a
+    task that has none calls `rest`.
     """
 
     labels: tuple[str, ...] = ()
