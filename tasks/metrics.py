@@ -57,14 +57,15 @@ def matthews(targets: Sequence, predictions: Sequence, labels: Sequence[str] | N
 
 def pearson_spearman(targets: Sequence, predictions: Sequence, labels: Sequence[str] | None = None) -> dict[str, float]:
     """Correlation of the numbers, and of their ranks. An invalid prediction is -1; where all are equal, both are 0."""
-    from scipy.stats import pearsonr, spearmanr
+    import numpy as np
+    from scipy.stats import rankdata
 
     _check(targets, predictions)
     numbers = [-1.0 if prediction is None else prediction for prediction in predictions]
     if len(set(numbers)) == 1 or len(set(targets)) == 1:
         return {"pearson": 0.0, "spearman": 0.0}
-    pearson, spearman = pearsonr(targets, numbers).statistic, spearmanr(targets, numbers).statistic
-    return {"pearson": 100.0 * float(pearson), "spearman": 100.0 * float(spearman)}
+    pearson, spearman = np.corrcoef(targets, numbers), np.corrcoef(rankdata(targets), rankdata(numbers))
+    return {"pearson": 100.0 * float(pearson[0, 1]), "spearman": 100.0 * float(spearman[0, 1])}
 
 
 def multirc(targets: Sequence, predictions: Sequence, labels: Sequence[str] | None = None) -> dict[str, float]:

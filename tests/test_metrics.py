@@ -125,12 +125,21 @@ def test_nothing_correlates_with_a_constant(targets, predictions):
     assert score("pearson_spearman", targets, predictions) == {"pearson": 0.0, "spearman": 0.0}
 
 
-def test_spearman_is_pearson_of_ranks():
+def test_correlations_agree_with_scipy_ties_included():
     generator = random.Random(0)
     targets, predictions = ([generator.randrange(26) / 5 for _ in range(50)] for _ in range(2))
-    ranks = [list(stats.rankdata(values)) for values in (targets, predictions)]
-    by_ranks = score("pearson_spearman", *ranks)["pearson"]
-    assert score("pearson_spearman", targets, predictions)["spearman"] == pytest.approx(by_ranks, rel=1e-9)
+    found = score("pearson_spearman", targets, predictions)
+    assert found["pearson"] == pytest.approx(100 * stats.pearsonr(targets, predictions).statistic, rel=1e-9)
+    assert found["spearman"] == pytest.approx(100 * stats.spearmanr(targets, predictions).statistic, rel=1e-9)
+
+
+def test_matthews_agrees_with_its_definition_by_counts(draws):
+    """Gorodkin 2004: (n * right - sum of target count * found count) / sqrt of the same for each side with itself."""
+    n, right = len(draws[0]), sum(t == p for t, p in zip(*draws, strict=True))
+    counts = [[letters.count(name) for name in "abc"] for letters in draws]
+    products = [sum(a * b for a, b in zip(x, y, strict=True)) for x, y in (counts, counts[:1] * 2, counts[1:] * 2)]
+    expected = 100 * (n * right - products[0]) / ((n * n - products[1]) * (n * n - products[2])) ** 0.5
+    assert score("matthews", *draws)["matthews"] == pytest.approx(expected, rel=1e-9)
 
 
 def judged(*answers):
