@@ -1,8 +1,8 @@
 """GLUE's and SuperGLUE's overall scores, and the files that their leaderboards take.
 
-Sources: Wang et al. 2018 and 2019 for the scores; for files the leaderboards' published file names and what jiant, the benchmarks'
-own toolkit, writes. Not verified: the graders themselves, which are not public; that they clip STS-B to 0..5 or need three
-decimals; and whether they mind the order of lines, which here is that of idx.
+Sources: Wang et al. 2018 and 2019 for the scores; for files, the published file names and what jiant, the benchmarks' own
+toolkit, writes (STS-B cut to 0..5, three decimals). Not verified, as the graders are not public: whether they mind the order of
+lines, which here is that of idx.
 """
 
 import json
@@ -133,11 +133,9 @@ def _leaderboard_label(task: str, answer: Any, names: Mapping[str, str | int] | 
 
 def _paragraphs(rows: Sequence[Mapping], labels: Sequence[str | int]) -> list[dict]:
     """MultiRC's nesting: paragraphs of questions of answers, each in the order of its idx."""
-    keys = ("idx/paragraph", "idx/question", "idx/answer")
+    indices = [(row["idx/paragraph"], row["idx/question"], row["idx/answer"]) for row in rows]
     nested: dict[int, dict[int, list[dict]]] = {}
-    for (paragraph, question, answer), label in sorted(
-        (tuple(row[key] for key in keys), label) for row, label in zip(rows, labels)
-    ):
+    for (paragraph, question, answer), label in sorted(zip(indices, labels, strict=True)):
         nested.setdefault(paragraph, {}).setdefault(question, []).append({"idx": answer, "label": label})
     return [
         {"idx": paragraph, "passage": {"questions": [{"idx": index, "answers": found} for index, found in questions.items()]}}

@@ -40,12 +40,10 @@ def f1_macro(targets: Sequence, predictions: Sequence, labels: Sequence[str] | N
     An invalid prediction, or one of a class that is not averaged, is a miss of its target's class and no more. A class that
     neither targets nor predictions have is 0.
     """
-    from sklearn.metrics import f1_score
-
     _check(targets, predictions)
-    classes = {name: index for index, name in enumerate(labels or sorted(set(targets)))}
-    right, found = ([classes.get(answer, -1) for answer in answers] for answers in (targets, predictions))
-    return {"f1_macro": 100.0 * float(f1_score(right, found, labels=range(len(classes)), average="macro", zero_division=0))}
+    classes = labels or sorted(set(targets))
+    each = [_f1([t == name for t in targets], [p == name for p in predictions]) for name in classes]
+    return {"f1_macro": sum(each) / len(each)}
 
 
 def matthews(targets: Sequence, predictions: Sequence, labels: Sequence[str] | None = None) -> dict[str, float]:
@@ -59,16 +57,15 @@ def matthews(targets: Sequence, predictions: Sequence, labels: Sequence[str] | N
 
 def pearson_spearman(targets: Sequence, predictions: Sequence, labels: Sequence[str] | None = None) -> dict[str, float]:
     """Correlation of the numbers, and of their ranks. An invalid prediction is -1; where all are equal, both are 0."""
-    from scipy.stats import pearsonr, spearmanr
+    import numpy as np
+    from scipy.stats import rankdata
 
     _check(targets, predictions)
     numbers = [-1.0 if prediction is None else prediction for prediction in predictions]
     if len(set(numbers)) == 1 or len(set(targets)) == 1:
         return {"pearson": 0.0, "spearman": 0.0}
-    return {
-        name: 100.0 * float(correlation(targets, numbers)[0])
-        for name, correlation in (("pearson", pearsonr), ("spearman", spearmanr))
-    }
+    pearson, spearman = np.corrcoef(targets, numbers), np.corrcoef(rankdata(targets), rankdata(numbers))
+    return {"pearson": 100.0 * float(pearson[0, 1]), "spearman": 100.0 * float(spearman[0, 1])}
 
 
 def multirc(targets: Sequence, predictions: Sequence, labels: Sequence[str] | None = None) -> dict[str, float]:
@@ -127,9 +124,13 @@ def _percent(values: Sequence[float]) -> float:
 
 
 def _binary_f1(targets: Sequence, predictions: Sequence, positive: str) -> float:
-    """In percent; None counts as the class that its target is not. 0 without any positive."""
+    """F1 of the positive class, in percent; None counts as the class that its target is not."""
     right = [target == positive for target in targets]
-    found = [not is_in if p is None else p == positive for is_in, p in zip(right, predictions, strict=True)]
+    return _f1(right, [not is_in if p is None else p == positive for is_in, p in zip(right, predictions, strict=True)])
+
+
+def _f1(right: Sequence[bool], found: Sequence[bool]) -> float:
+    """2 TP / (2 TP + FP + FN) in percent; 0 without a true positive."""
     hits = sum(a and b for a, b in zip(right, found, strict=True))
     return 200.0 * hits / (sum(right) + sum(found)) if hits else 0.0
 
