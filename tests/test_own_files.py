@@ -286,7 +286,7 @@ def test_a_folder_with_two_training_files_is_refused(refused):
 
 
 def test_without_pyarrow_the_error_says_what_to_install(refused, monkeypatch):
-    save(Path("rows.parquet"))
+    save(Path("rows.parquet"), [{"inputs": "prepared by no other test", "targets": "a"}])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert "needs pyarrow" in refused("file:rows.parquet")
     assert "pip install 'ptune[parquet]'" in refused("file:rows.parquet")

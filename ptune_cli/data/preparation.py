@@ -145,12 +145,17 @@ def _shown() -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("preparing {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        shown = {}
+    bars, shown = Progress(*columns, console=Console(stderr=True)), {}
 
-        def show(task: str, split: str, done: int, total: int | None) -> None:
-            if (task, split) not in shown:
-                shown[task, split] = bars.add_task(f"{task} {split}", total=None)
-            bars.update(shown[task, split], completed=done, total=total)
+    def show(task: str, split: str, done: int, total: int | None) -> None:
+        if not shown:
+            bars.start()  # not before: it would end in an empty line above an error
+        if (task, split) not in shown:
+            shown[task, split] = bars.add_task(f"{task} {split}", total=None)
+        bars.update(shown[task, split], completed=done, total=total)
 
+    try:
         yield show
+    finally:
+        if shown:
+            bars.stop()
