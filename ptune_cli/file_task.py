@@ -82,6 +82,12 @@ def absolute(task: str) -> str:
     return str(replace(own, path=str(Path(own.path).expanduser().absolute()))) if own else task
 
 
+def shown(task: str) -> str:
+    """The task as messages and tables call it: a file without its templates."""
+    own = FileTask.parse(task)
+    return own.place if own else task
+
+
 def short_name(task: str) -> str:
     """A task in the name of a folder. A file is called by its stem, and train.csv by its folder, if that is given."""
     own = FileTask.parse(task)

@@ -22,7 +22,7 @@ def preprocessor(text: Text) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
 
     def preprocess(dataset: tf.data.Dataset) -> tf.data.Dataset:
         if text.kind == "record":
-            return dataset.flat_map(lambda row: tf.data.Dataset.from_tensor_slices(record(row, text)))
+            return dataset.map(lambda row: record(row, text)).unbatch()
         if text.only_true:
             dataset = dataset.filter(lambda row: tf.equal(row["label"], 1))
         return dataset.map(lambda row: FORMATS[text.kind](row, text), num_parallel_calls=tf.data.AUTOTUNE)

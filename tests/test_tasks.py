@@ -9,20 +9,71 @@ from pathlib import Path
 import pytest
 
 import tasks
-from tasks import catalog, metrics
+from tasks import catalog, metrics, postprocessors
 
 FOLDER = Path(tasks.__file__).parent
 TINY = Path(__file__).parent / "data" / "tiny.spiece.model"
 
 
-@pytest.mark.parametrize("name", catalog.TASKS)
+# What the postprocessors of any task want of a row.
+ROW = {"inputs": "x", "label": 1, "answers": ["1"], **{f"idx/{key}": 0 for key in ("paragraph", "question", "passage", "query")}}
+
+
+@pytest.mark.parametrize("name", catalog.tasks())
 def test_a_task_of_the_catalog_has_its_module_files_and_metrics(name):
     entry = catalog.lookup(name)
     assert (FOLDER.parent / entry.module.replace(".", "/")).with_suffix(".py").is_file()
-    assert set(entry.data_files) <= set(entry.splits)
+    assert set(entry.data_files) | set(entry.rows) | set(entry.parts) <= set(entry.splits)
     assert all((FOLDER / file).is_file() for file in entry.data_files.values())
-    scores = [score for metric in entry.metrics for score in metrics.METRICS[metric](["x"], ["x"])]
-    assert entry.best_metric in scores
+    assert entry.source or entry.data_files or entry.parts
+    assert all(split in catalog.lookup(task).splits for task, split in entry.parts.values())
+    post, rows = (
+        postprocessors.POSTPROCESSORS[entry.postprocess],
+        [ROW | {"targets": word} for word in entry.labels or ("1", "2")],
+    )
+    targets = [post(row["targets"], row, entry.labels, True) for row in rows]
+    given = [post(row["targets"], row, entry.labels, False) for row in rows]
+    scores = [score for metric in entry.metrics for score in metrics.METRICS[metric](targets, given, entry.labels)]
+    assert entry.headline and set(entry.headline) <= set(scores)
+
+
+def test_short_names_are_of_tasks_and_stand_for_the_papers_form():
+    assert set(catalog.aliases().values()) <= set(catalog.tasks())
+    assert not set(catalog.aliases()) & set(catalog.tasks())
+    assert catalog.full_name("boolq") == "taskless_super_glue_boolq_v102"
+    assert catalog.lookup("boolq").text.word == "" and catalog.lookup("super_glue_boolq_v102").text.word == "boolq "
+
+
+def test_the_references_names_are_there():
+    """Those of google-research/prompt-tuning, without the `_examples` that only logs, and with today's version of GLUE."""
+    for name in (
+        *(
+            f"{form}super_glue_{n}_v102"
+            for form in ("", "taskless_")
+            for n in "boolq cb copa multirc record rte wic axb axg".split()
+        ),
+        *(f"{form}glue_{n}_v200" for form in ("", "taskless_") for n in "cola sst2 mrpc qqp stsb mnli qnli rte wnli ax".split()),
+        *("taskless_super_glue_wsc_v102_simple_train", "super_glue_wsc_v102_simple_eval", "taskless_dpr_v001_simple"),
+        *("squad_v010_allanswers", "mrqa_bio_asq_v100", "mrqa_natural_questions_v100", "taskless_glue_mrpc_from_qqp_v200"),
+    ):
+        assert name in catalog.tasks()
+
+
+def test_t5x_finds_every_task_and_mixture_in_seqios_registry():
+    program = (
+        "import seqio, tasks.register\n"
+        "from tasks import catalog, mixtures\n"
+        "tasks.register.register()  # again is no error\n"
+        "print([n for n, e in catalog.tasks().items() if not e.parts and n not in seqio.TaskRegistry.names()])\n"
+        "print([n for n in mixtures.all_mixtures() if n not in seqio.MixtureRegistry.names()])\n"
+        "boolq = seqio.get_mixture_or_task('taskless_super_glue_boolq_v102')\n"
+        "answers = boolq.postprocess_fn(' True ', example={}, is_target=False), None\n"
+        "print(boolq.metric_fns[0](['True', 'False'], answers), answers[0])\n"
+        "print(len(seqio.get_mixture_or_task('taskless_super_glue_with_dpr_v102_proportional').tasks))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=FOLDER.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["[]", "[]", "{'accuracy': 50.0} True", "10"]
 
 
 def test_the_labels_of_gloss_topic_are_those_in_its_files():
@@ -38,24 +89,21 @@ def test_the_labels_of_gloss_topic_are_those_in_its_files():
 def test_a_task_of_the_users_own_is_a_module_and_a_name():
     entry = catalog.lookup("package.module:name/of.task")
     assert entry == catalog.Entry(module="package.module")
-    assert (entry.splits, entry.labels, entry.metrics, entry.best_metric) == ((), None, ("accuracy",), "accuracy")
+    assert (entry.splits, entry.labels, entry.metrics, entry.headline) == ({}, None, ("accuracy",), ("accuracy",))
 
 
 @pytest.mark.parametrize("name", ["gloss", "", ":", "module:", ":task"])
 def test_an_unknown_task_comes_with_the_choices(name):
     with pytest.raises(catalog.UnknownTask, match=f"no task '{name}'") as caught:
         catalog.lookup(name)
-    assert caught.value.choices == tuple(sorted(catalog.TASKS))
+    assert set(caught.value.choices) == {*catalog.tasks(), *catalog.aliases()}
 
 
-def test_the_demo_is_a_seqio_task_that_t5x_can_score():
-    pytest.importorskip("seqio")
-    from tasks import demo
+def test_the_demo_is_a_seqio_task():
+    from tasks import tab_separated
 
-    task = demo.task("gloss_topic", str(TINY))
-    assert tuple(task.splits) == catalog.lookup("gloss_topic").splits
-    assert task.postprocessor(" animal\n", example=None, is_target=True) == "animal"
-    assert [metric.__name__ for metric in task.predict_metric_fns] == ["accuracy", "f1_macro"]
+    task = tab_separated.task("gloss_topic", str(TINY))
+    assert tuple(task.splits) == tuple(catalog.lookup("gloss_topic").splits)
 
 
 def test_tasks_import_nothing_of_ptune():

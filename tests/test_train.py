@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import jax
+import kinds
 import model_folder
 import numpy as np
 import pytest
@@ -114,6 +115,35 @@ def test_validation_begins_with_the_first_interval_unless_the_start_is_asked_for
     command = model_folder.train(model, tmp_path / "run", "--every.before_training", "false")
     assert ptune(*command)[0] == 0
     assert evaluated(tmp_path / "run") == [4, 8, 10]
+
+
+def test_a_carved_validation_is_the_end_of_training_and_leaves_the_official_one_to_be_scored(model, ptune, tmp_path):
+    flags = ("--split_policy", "carve", "--carved_rows", "10", "--json")
+    code, out, _ = ptune(*model_folder.train(model, tmp_path / "run", *flags))
+    result = json.loads(out)["tasks"]["kinds:kinds"]
+    assert code == 0 and result["n"] == 12  # the official validation split
+    named = {"policy": "carve", "trained_on": "train", "chosen_on": "end of train", "scored_on": "validation"}
+    assert result["splits"] == named
+    (member,) = (row["member"] for row in result["prompts"])
+    chosen = [json.loads(line) for line in (tmp_path / f"run/predictions/{member}-validation.jsonl").open()]
+    assert [row["inputs"] for row in chosen] == kinds.rows("train")["inputs"][-10:]
+    config = Train(
+        output="", model=BaseModel(checkpoint=str(model)), tasks=("kinds:kinds",), split_policy="carve", carved_rows=10
+    )
+    splits = config.prepare(config.bank())
+    trained = [splits["kinds:kinds", "train"].row(i)["inputs"] for i in range(len(splits["kinds:kinds", "train"]))]
+    assert trained == kinds.rows("train")["inputs"][:-10]
+
+
+@pytest.mark.parametrize("rows", ["0", "40"])
+def test_a_carved_validation_leaves_something_to_train_on(rows, model, ptune, tmp_path):
+    code, _, errors = ptune(*model_folder.train(model, tmp_path / "run", "--split_policy", "carve", "--carved_rows", rows))
+    assert code == 2 and f"carved_rows is {rows}, and kinds:kinds train has 40 examples" in errors
+
+
+def test_the_test_split_never_chooses_a_step(model, ptune, tmp_path):
+    code, _, errors = ptune(*model_folder.train(model, tmp_path / "run", "--validation_split", "test"))
+    assert code == 2 and "validation_split is test, which never chooses a step" in errors
 
 
 def test_the_best_step_is_kept_and_not_the_last(model, ptune, tmp_path):

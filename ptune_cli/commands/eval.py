@@ -19,7 +19,7 @@ from ptune_cli.data.prepared import Prepared
 from ptune_cli.errors import UserError
 from ptune_cli.evaluation.predict import Protocol
 from ptune_cli.evaluation.score import Scores
-from ptune_cli.file_task import with_templates
+from ptune_cli.file_task import shown, with_templates
 from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.prompts.bank import layout, slots
 
@@ -95,7 +95,7 @@ class Eval:
             print(json.dumps({"split": self.split, "tasks": scores}, indent=2))
             return
         for task, own in found.items():
-            table = Table(title=f"{task}, {self.split} split (percent)", title_justify="left")
+            table = Table(title=f"{shown(task)}, {self.split} split (percent)", title_justify="left")
             table.add_column("", no_wrap=True)
             for column in next(iter(own.values())).flat():
                 table.add_column(column, justify="right")

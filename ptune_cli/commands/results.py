@@ -15,6 +15,7 @@ from ptune_cli.base_model import Frozen
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.evaluation.predict import Protocol
 from ptune_cli.evaluation.score import Scorer, answers_of, metrics_of
+from ptune_cli.file_task import shown
 from ptune_cli.formats.prompt import read
 from ptune_cli.prompts.bank import Member, layout, slots
 from ptune_cli.reports.learning_curve import draw
@@ -45,7 +46,7 @@ def write(
     for task in dict.fromkeys(member.task for member in bank):
         split, own = splits[task, names["scored_on"]], [member for member in bank if member.task == task]
         layouts = [lambda ids: ids] + [layout(m, s) for m, s in zip(bank, slots(bank), strict=True) if m.task == task]
-        scored = f"{task} {names['scored_on']}: {len(split)} examples"
+        scored = f"{shown(task)} {names['scored_on']}: {len(split)} examples"
         print(f"scoring {scored}, without a prompt and with each of {len(own)}", file=sys.stderr)
         untuned, *scores = _both_protocols(scorer, frozen, table, layouts, split)
         rows = [{**scores[i], "member": m.name, "seed": m.seed, "best_step": best[m.name]["step"]} for i, m in enumerate(own)]
@@ -101,7 +102,7 @@ def _table(task: str, found: Mapping) -> Table:
     """Metrics as columns; the baselines, each prompt, and the mean with its standard deviation as rows."""
     prompts = found["prompts"]
     columns = [name for name in prompts[0] if name.startswith(("greedy_", "rank_")) or name == "invalid"]
-    title = f"{task}, {found['split']} split, {found['n']} examples (percent)"
+    title = f"{shown(task)}, {found['split']} split, {found['n']} examples (percent)"
     table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 0, 0, 1))  # fits 80 columns with five metrics
     table.add_column("", no_wrap=True)
     for name in columns:

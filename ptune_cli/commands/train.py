@@ -159,7 +159,7 @@ class Train:
         found = {}
         for task in self.tasks:
             whole = splits[task, self.train_split]
-            rows = self.carved_rows or min(max(len(whole) // 10, 1), 5000)
+            rows = min(max(len(whole) // 10, 1), 5000) if self.carved_rows is None else self.carved_rows
             if not 0 < rows < len(whole):
                 raise UserError(f"carved_rows is {rows}, and {task} {self.train_split} has {len(whole)} examples")
             found[task, self.train_split] = whole.part(0, len(whole) - rows)
