@@ -12,9 +12,10 @@ import ml_dtypes
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from ptune_cli.data.prepared import default_cache
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError, nearest, nearest_path
-from ptune_cli.formats import huggingface, t5x
+from ptune_cli.formats import huggingface, t5x, vocabulary_file
 from ptune_cli.t5.config import T5Config
 from ptune_cli.t5.model import T5
 
@@ -52,7 +53,7 @@ class BaseModel:
 
     checkpoint: str
     config: T5Config | None = None  # needed for T5X checkpoints, which do not say
-    vocabulary: str | None = None  # a SentencePiece model; default: spiece.model in the checkpoint's folder
+    vocabulary: str | None = None  # a SentencePiece model's file or folder, or gs://; default: the checkpoint's own
     weights_dtype: str = "float32"
     dtype: str = "float32"
     dropout_rate: float = 0.1  # in training
@@ -82,12 +83,9 @@ class BaseModel:
 
     def load_vocabulary(self) -> Vocabulary:
         """The vocabulary alone, for preparing data before any weight is read."""
-        if self.vocabulary is not None:
-            return Vocabulary(self.vocabulary)
-        path = Path(self.folder()) / "spiece.model"
-        if not path.is_file():
-            raise UserError(f"no spiece.model in {self.folder()}", "give BaseModel.vocabulary, a SentencePiece model file")
-        return Vocabulary(path)
+        folder = self.folder()
+        own = vocabulary_file.T5 if folder.startswith("gs://") else folder  # T5X checkpoints have none beside them
+        return Vocabulary(vocabulary_file.find(self.vocabulary or own, default_cache()))
 
     def sizes(self) -> T5Config:
         """The architecture, without reading any weight."""

@@ -133,10 +133,10 @@ def test_a_vocabulary_larger_than_the_embeddings_is_refused_before_any_weight_is
 
 def test_a_checkpoint_that_does_not_say_what_it_needs_is_asked_about(folder, tmp_path):
     checkpoint = replace(t5x(tmp_path / "t5x"), vocabulary=None)
-    assert "give BaseModel.vocabulary" in error_of(checkpoint.load_vocabulary)
+    assert "set the model's vocabulary to" in error_of(checkpoint.load_vocabulary)
     assert "no T5 sizes" in error_of(replace(checkpoint, config=None).sizes)
     (folder / "spiece.model").unlink()
-    assert "no spiece.model" in error_of(BaseModel(checkpoint=str(folder)).load)
+    assert "no vocabulary at" in error_of(BaseModel(checkpoint=str(folder)).load)
     assert BaseModel(checkpoint=str(folder), vocabulary=VOCABULARY).load().config == CONFIG
 
 

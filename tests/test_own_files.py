@@ -171,7 +171,11 @@ def test_more_than_twenty_targets_are_free_text(vocabulary, capsys):
     [split] = ensure([("file:rows.jsonl", "train")], vocabulary)
     assert split.labels is None
     assert split.row(0) == {"inputs": "a", "targets": "answer 0", "answers": ["a", "b"]}
-    assert "train 23 rows; free text; metric accuracy" in capsys.readouterr().err
+    assert split.postprocess == "answers" and split.headline == ("f1",)  # the best of a row's answers counts
+    assert "train 23 rows; free text; metric f1" in capsys.readouterr().err
+    save(Path("rows.jsonl"), [{"inputs": "a", "targets": f"answer {i}"} for i in range(25)])
+    [split] = ensure([("file:rows.jsonl", "train")], vocabulary)
+    assert (split.labels, split.postprocess, split.headline) == (None, "label", ("accuracy",))
 
 
 def test_an_edited_file_or_another_template_is_prepared_anew(vocabulary):

@@ -92,7 +92,7 @@ def test_scores_stand_beside_how_many_examples_they_are_of_and_how_many_are_inva
             assert row[f"validation/n/{member}"] == 12
             assert 0 <= row[f"validation/invalid/{member}"] <= 100
     found = json.loads((bank / "results.json").read_text())["tasks"]["kinds:kinds"]
-    assert (found["split"], found["n"], found["metric"]) == ("test", 8, "accuracy")
+    assert (found["split"], found["n"], found["headline"]) == ("test", 8, ["accuracy"])
     assert found["majority"] == {"accuracy": 25.0}  # "dog" is 14 of the 40 training rows, 2 of these
     assert [row["member"] for row in found["prompts"]] == MEMBERS
     for row in (found["untuned"], *found["prompts"]):
@@ -125,11 +125,10 @@ def test_a_carved_validation_is_the_end_of_training_and_leaves_the_official_one_
     named = {"policy": "carve", "trained_on": "train", "chosen_on": "end of train", "scored_on": "validation"}
     assert result["splits"] == named
     (member,) = (row["member"] for row in result["prompts"])
-    chosen = [json.loads(line) for line in (tmp_path / f"run/predictions/{member}-validation.jsonl").open()]
-    assert [row["inputs"] for row in chosen] == kinds.rows("train")["inputs"][-10:]
-    config = Train(
-        output="", model=BaseModel(checkpoint=str(model)), tasks=("kinds:kinds",), split_policy="carve", carved_rows=10
-    )
+    lines = (tmp_path / f"run/predictions/{member}-validation.jsonl").read_text().splitlines()
+    assert [json.loads(line)["inputs"] for line in lines] == kinds.rows("train")["inputs"][-10:]
+    base = BaseModel(checkpoint=str(model))
+    config = Train(output="", model=base, tasks=("kinds:kinds",), split_policy="carve", carved_rows=10)
     splits = config.prepare(config.bank())
     trained = [splits["kinds:kinds", "train"].row(i)["inputs"] for i in range(len(splits["kinds:kinds", "train"]))]
     assert trained == kinds.rows("train")["inputs"][:-10]

@@ -37,7 +37,7 @@ class Stored:
         Conversion goes chunk by chunk: the array is never whole in two types at once.
         """
         if isinstance(self.source, ts.TensorStore):
-            return _result(ts.cast(self.source, ts.dtype(dtype)).read(), f"array {self.name} of {self.path}")
+            return result(ts.cast(self.source, ts.dtype(dtype)).read(), f"array {self.name} of {self.path}")
         return self.source
 
 
@@ -68,7 +68,7 @@ class Checkpoint:
 
     def _find_tree(self) -> tuple[dict[str, Any], str, bytes]:
         for item in ITEMS:
-            folder = _kvstore(f"{self.path}/{item}")
+            folder = kvstore(f"{self.path}/{item}")
             for name in TREES:
                 data = self._file(folder, name)
                 if data is not None:
@@ -76,30 +76,32 @@ class Checkpoint:
         raise UserError(f"{self.path} is not a T5X checkpoint (no `checkpoint` and no `_METADATA` in it)", DAMAGED)
 
     def _file(self, folder: dict[str, Any], name: str) -> bytes | None:
-        store = _result(ts.KvStore.open(folder, context=self._context), self.path)
-        found = _result(store.read(name), f"{name} of {self.path}")
+        store = result(ts.KvStore.open(folder, context=self._context), self.path)
+        found = result(store.read(name), f"{name} of {self.path}")
         return found.value if found.state == "value" else None
 
     def _open(self, leaf: np.ndarray | str) -> Any:
         if isinstance(leaf, np.ndarray):
             return leaf
-        kvstore = {**self._arrays, "path": f"{self._arrays['path']}{leaf}/"}
+        place = {**self._arrays, "path": f"{self._arrays['path']}{leaf}/"}
         # Chunks that were never copied would otherwise be read as zeros.
-        spec = {"driver": self._driver, "kvstore": kvstore, "fill_missing_data_reads": False}
+        spec = {"driver": self._driver, "kvstore": place, "fill_missing_data_reads": False}
         return ts.open(spec, open=True, read=True, context=self._context)
 
     def _opened(self, name: str, source: Any) -> Any:
-        return source if isinstance(source, np.ndarray) else _result(source, f"array {name} of {self.path}")
+        return source if isinstance(source, np.ndarray) else result(source, f"array {name} of {self.path}")
 
 
-def _kvstore(path: str) -> dict[str, Any]:
+def kvstore(path: str) -> dict[str, Any]:
+    """TensorStore's spec of a folder, `/local/folder` or `gs://bucket/folder`."""
     if path.startswith("gs://"):
         bucket, _, folder = path.removeprefix("gs://").partition("/")
         return {"driver": "gcs", "bucket": bucket, "path": folder}
     return {"driver": "file", "path": path}
 
 
-def _result(future: Any, what: str) -> Any:
+def result(future: Any, what: str) -> Any:
+    """What TensorStore's future gives; a UserError that names `what` if it cannot be read."""
     try:
         return future.result()
     except (ValueError, OSError, RuntimeError) as error:  # TensorStore raises any of them for a file it cannot read
