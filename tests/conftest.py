@@ -67,6 +67,32 @@ def bank(model, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """A TFDS folder with raw downloads and nothing prepared."""
+    import tfds_seed
+
+    folder = tmp_path_factory.mktemp("tfds")
+    tfds_seed.seed(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared_tasks(cache, data_dir):
+    """{(task, split): its prepared split} of the tasks of tfds_run.py."""
+    import tfds_run
+
+    return tfds_run.prepare(data_dir)
+
+
+@pytest.fixture(scope="session")
+def tasks_run(prepared_tasks, tmp_path_factory):
+    """A finished run of one prompt for each of these tasks, together in one bank. Tests read it and leave it as it is."""
+    import tfds_run
+
+    return tfds_run.train(tmp_path_factory.mktemp("tasks"))
+
+
 @pytest.fixture
 def x64():
     """Float64, where equality is claimed."""

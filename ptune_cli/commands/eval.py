@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ptune_cli.base_model import BaseModel, Frozen
-from ptune_cli.commands import trained
+from ptune_cli.commands import benchmark, trained
 from ptune_cli.commands.trained import Trained
 from ptune_cli.compilation import keep_compiled
 from ptune_cli.data.limits import limits
@@ -22,6 +22,7 @@ from ptune_cli.evaluation.score import Scores
 from ptune_cli.file_task import shown, with_templates
 from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.prompts.bank import layout, slots
+from tasks.benchmarks import BENCHMARKS
 
 Found = dict[str, dict[str, Scores]]  # {task: {member: its scores}}
 
@@ -30,11 +31,15 @@ Found = dict[str, dict[str, Scores]]  # {task: {member: its scores}}
 class Eval:
     """Score trained prompts on a split of the task they were trained on, or of another one.
 
+    The task super_glue or glue is the whole benchmark: each of its tasks is answered by the prompt that was trained on it and
+    validated best, the diagnostics by that of RTE or MNLI. `--submit` writes the files that its leaderboard takes.
+
     Example: ptune eval runs/demo --split test
+    Example: ptune eval runs/small runs/record --task super_glue --split test --submit super_glue.zip
     """
 
-    prompt: str = field(metadata={"positional": True})  # a run folder, or a prompt's folder or file
-    task: str | None = None  # for all the prompts; default: the task that each was trained on
+    prompt: tuple[str, ...] = field(metadata={"positional": True})  # run folders, or a prompt's folder or file
+    task: str | None = None  # for all the prompts, or super_glue or glue; default: the task that each was trained on
     template: str | None = None  # inputs of a task that is a file: "premise: {premise}"
     target_template: str | None = None  # default: {targets}, {label} or {target}
     split: str = "validation"
@@ -42,26 +47,37 @@ class Eval:
     target_length: int | None = None  # tokens to decode at most; default: as in training, or the longest target
     model: BaseModel | None = None  # default: the base model the prompt names
     batch_size: int = 64
+    submit: str | None = None  # write a benchmark's answers to its test splits to this .zip file
+    partial: bool = False  # a benchmark without the tasks that have no prompt
     output: str | None = None  # write every prediction to this .jsonl file
     offline: bool = False  # download no dataset
     json: bool = field(default=False, metadata={"saved": False})  # print the scores as JSON
 
     def run(self) -> None:
         """Load the model once, score all prompts of a task in one pass, print a row for each."""
+        benchmark.check(self.task, self.split, self.submit)
         keep_compiled()
-        prompts = trained.find(self.prompt)
+        tasks = self.tasks(trained.find(*self.prompt))
+        prompts = [prompt for own in tasks.values() for prompt in own]
         model = trained.base_model(prompts, self.model)
-        tasks = self.tasks(prompts)
         splits = dict(
             zip(tasks, ensure([(task, self.split) for task in tasks], model.load_vocabulary(), offline=self.offline), strict=True)
         )
         frozen = trained.load(prompts, model)
         found = {task: self.scores(frozen, own, task, splits[task]) for task, own in tasks.items()}
         self._write(found)
-        self._show(found)
+        if self.task not in BENCHMARKS:
+            self._show(found)
+        elif self.submit:
+            benchmark.submit(self.task, found, splits, self.submit, self.json)
+        else:
+            benchmark.show(self.task, found, self.split, self.json)
 
     def tasks(self, prompts: Sequence[Trained]) -> dict[str, list[Trained]]:
         """Which prompts are scored on which task."""
+        if self.task in BENCHMARKS:
+            with_templates([self.task], self.template, self.target_template)  # refuses them
+            return benchmark.assigned(self.task, prompts, self.split, self.partial)
         tasks: dict[str, list[Trained]] = {}
         for prompt in prompts:
             [task] = with_templates([self.task or prompt.member.task], self.template, self.target_template)

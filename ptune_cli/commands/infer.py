@@ -37,7 +37,7 @@ class Infer:
     def run(self) -> None:
         """Read all lines, predict them in batches sorted by length, write them in their order."""
         keep_compiled()
-        prompt = trained.best(self.prompt)  # before standard input is waited for
+        prompt = trained.best(trained.find(self.prompt))  # before standard input is waited for
         rows = list(_rows(self._lines(), self.input))
         frozen = trained.load([prompt], trained.base_model([prompt], self.model))
         protocol: Protocol = "rank" if self.labels else "beam" if prompt.protocol == "beam" else "greedy"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -39,8 +39,23 @@ class Trained:
         return self.file.metadata.get("protocol", "greedy")
 
 
-def find(path: str) -> list[Trained]:
-    """The prompts at `path`. UserError if there are none there, or one of them cannot be read."""
+def find(*paths: str) -> list[Trained]:
+    """The prompts at `paths`; of several paths, members are named by where they are.
+
+    UserError if there are none at one of them, or one of them cannot be read.
+    """
+    found = [prompt for path in paths for prompt in _find(path)]
+    if len(paths) < 2:
+        return found
+    return [replace(prompt, member=replace(prompt.member, name=str(prompt.path))) for prompt in found]
+
+
+def best(prompts: Sequence[Trained]) -> Trained:
+    """The one of these prompts that validated best, as their runs say. UserError if one of several is of no finished run."""
+    return prompts[0] if len(prompts) == 1 else max(prompts, key=_validation)
+
+
+def _find(path: str) -> list[Trained]:
     place = Path(path).expanduser()
     if not place.exists():
         raise UserError(f"no run or prompt at '{path}'", nearest_path(place))
@@ -50,16 +65,16 @@ def find(path: str) -> list[Trained]:
     return [_read(folder) for folder in folders]
 
 
-def best(path: str) -> Trained:
-    """The one prompt at `path`; of a run with several, the one that validated best."""
-    prompts, results = find(path), Path(path).expanduser() / "results.json"
-    if len(prompts) == 1:
-        return prompts[0]
-    if not results.is_file():
-        raise UserError(f"the run {path} has {len(prompts)} prompts and is not finished", f"name one: {prompts[0].path}, ...")
-    rows = [row for task in json.loads(results.read_text())["tasks"].values() for row in task["prompts"]]
-    name = max(rows, key=lambda row: row["validation"])["member"]
-    return next(prompt for prompt in prompts if prompt.member.name == name)
+def _validation(prompt: Trained) -> float:
+    """The score on the validation split that the prompt was chosen by."""
+    folder = prompt.path if prompt.path.is_dir() else prompt.path.parent
+    run = folder.parent.parent
+    results = run / "results.json"
+    tasks = json.loads(results.read_text())["tasks"].values() if results.is_file() else ()
+    scores = {row["member"]: row["validation"] for task in tasks for row in task["prompts"]}
+    if folder.name not in scores:
+        raise UserError(f"{results} does not say how well {folder.name} validated", "finish the run, or name one prompt")
+    return scores[folder.name]
 
 
 def base_model(prompts: Sequence[Trained], given: BaseModel | None) -> BaseModel:
