@@ -33,10 +33,11 @@ def preprocessor(text: Text) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
 def _example(row: Row, text: Text) -> dict:
     """A row in its format; a sentinel goes before what is not hidden."""
     example = FORMATS[text.kind](row, text)
-    if text.sentinel:
-        targets = example["targets"]
-        example["targets"] = tf.where(tf.equal(targets, HIDDEN), targets, _join(f"{SENTINEL} ", targets))
-    return example
+    return {**example, "targets": _marked(example["targets"])} if text.sentinel else example
+
+
+def _marked(targets: tf.Tensor) -> tf.Tensor:
+    return tf.where(tf.equal(targets, HIDDEN), targets, _join(f"{SENTINEL} ", targets))
 
 
 def fields(row: Row, text: Text) -> dict:

@@ -99,9 +99,10 @@ def _windows(dataset: tf.data.Dataset, sequence_length: Lengths | None, output_f
     vocabulary = output_features["targets"].vocabulary
     size = objective.window(_lengths(sequence_length), vocabulary.extra_ids)
     end = tf.constant([] if objective.stops else [vocabulary.eos_id], tf.int32)
-    ids = dataset.map(lambda row: tf.concat([row["targets"], end], axis=0), num_parallel_calls=tf.data.AUTOTUNE)
+    documents = dataset.filter(lambda row: tf.size(row["targets"]) > 0)  # not a blank line
+    ids = documents.map(lambda row: tf.concat([row["targets"], end], axis=0))
     if objective.joined > 1:
-        ids = ids.ragged_batch(objective.joined).map(lambda documents: documents.flat_values)
+        ids = ids.ragged_batch(objective.joined).map(lambda batch: batch.flat_values)
     return ids.flat_map(functools.partial(_cut, size=size)).filter(lambda part: tf.size(part) > 1)
 
 
@@ -117,12 +118,12 @@ def _pairs(dataset: tf.data.Dataset, sequence_length: Lengths | None, output_fea
     def numpy_pair(ids: np.ndarray, seed: np.ndarray) -> Pair:
         return objective(ids, lambda i: last - i, _lengths(sequence_length), np.random.default_rng(seed.astype(np.uint32)))
 
-    @seqio.map_over_dataset(num_seeds=1)
     def pair(ids: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs, targets = tf.numpy_function(numpy_pair, [ids, seed], (tf.int32, tf.int32))
         return {"inputs": tf.ensure_shape(inputs, [None]), "targets": tf.ensure_shape(targets, [None])}
 
-    return pair(dataset)
+    seeded: Callable = seqio.map_over_dataset(pair, num_seeds=1)
+    return seeded(dataset)
 
 
 def _lengths(sequence_length: Lengths | None) -> Lengths:
