@@ -10,7 +10,10 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-FAMILIES = ("tasks.gloss_topic", "tasks.super_glue", "tasks.glue", "tasks.question_answering", "tasks.transfer")
+FAMILIES = ("tasks.gloss_topic", "tasks.super_glue", "tasks.sentinel", "tasks.glue", "tasks.question_answering", "tasks.transfer")
+
+
+SENTINEL = "<extra_id_0>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,8 @@ class Text:
     """What every input begins with: the dataset's name and a space, or nothing in the taskless form."""
     only_true: bool = False
     """Leave out the rows whose label is not 1."""
+    sentinel: bool = False
+    """Begin every target with SENTINEL, as those of span corruption do (Lester et al. 2021, 3.2)."""
 
 
 @dataclass(frozen=True, kw_only=True)

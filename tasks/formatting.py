@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tasks.catalog import Text
+from tasks.catalog import SENTINEL, Text
 
 Row = Mapping[str, Any]  # of tensors, some of them nested
 HIDDEN = "<unk>"  # what T5 trains to say of a row whose label is hidden, as in test splits
@@ -25,9 +25,19 @@ def preprocessor(text: Text) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
             return dataset.map(lambda row: record(row, text)).unbatch()
         if text.only_true:
             dataset = dataset.filter(lambda row: tf.equal(row["label"], 1))
-        return dataset.map(lambda row: FORMATS[text.kind](row, text), num_parallel_calls=tf.data.AUTOTUNE)
+        return dataset.map(lambda row: _example(row, text), num_parallel_calls=tf.data.AUTOTUNE)
 
     return preprocess
+
+
+def _example(row: Row, text: Text) -> dict:
+    """A row in its format; a sentinel goes before what is not hidden."""
+    example = FORMATS[text.kind](row, text)
+    return {**example, "targets": _marked(example["targets"])} if text.sentinel else example
+
+
+def _marked(targets: tf.Tensor) -> tf.Tensor:
+    return tf.where(tf.equal(targets, HIDDEN), targets, _join(f"{SENTINEL} ", targets))
 
 
 def fields(row: Row, text: Text) -> dict:

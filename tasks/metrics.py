@@ -10,6 +10,8 @@ import string
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
+from tasks.postprocessors import bare
+
 Metric = Callable[..., dict[str, float]]
 """(targets, predictions, labels=None) -> {name: percent}. scikit-learn and SciPy take a second to import, so only calls do."""
 
@@ -35,13 +37,13 @@ def f1(targets: Sequence, predictions: Sequence, labels: Sequence[str] | None = 
 
 
 def f1_macro(targets: Sequence, predictions: Sequence, labels: Sequence[str] | None = None) -> dict[str, float]:
-    """The unweighted mean, over `labels` or else the classes among the targets, of F1 = 2 TP / (2 TP + FP + FN).
+    """The unweighted mean, over `labels` (bare) or else the targets' classes, of F1 = 2 TP / (2 TP + FP + FN).
 
     An invalid prediction, or one of a class that is not averaged, is a miss of its target's class and no more. A class that
     neither targets nor predictions have is 0.
     """
     _check(targets, predictions)
-    classes = labels or sorted(set(targets))
+    classes = [bare(label) for label in labels or ()] or sorted(set(targets))
     each = [_f1([t == name for t in targets], [p == name for p in predictions]) for name in classes]
     return {"f1_macro": sum(each) / len(each)}
 

@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tasks.catalog import SENTINEL
+
 Postprocessor = Callable[[str, Mapping, Sequence[str] | None, bool], Any]
 """(text, row, labels, is_target) -> answer. The text is the row's target if `is_target`, else the model's."""
 
@@ -23,6 +25,11 @@ def label(text: str, labels: Sequence[str] | None) -> str | None:
     """The text without white space around it; None if it is not one of `labels`. `labels` None accepts every text."""
     text = text.strip()
     return text if labels is None or text in labels else None
+
+
+def bare(text: str) -> str:
+    """The text without a sentinel in front, which a target in the form of span corruption begins with."""
+    return text.strip().removeprefix(SENTINEL).lstrip()
 
 
 def invalid(answer: Any) -> bool:
@@ -95,6 +102,15 @@ def _translated(words: Mapping[str, str]) -> Postprocessor:
     return postprocess
 
 
+def _after_sentinel(post: Postprocessor) -> Postprocessor:
+    """The same of targets, predictions and labels without the sentinel; a prediction may lack it."""
+
+    def postprocess(text: str, row: Mapping, labels: Sequence[str] | None, is_target: bool) -> Any:
+        return post(bare(text), row, labels and tuple(map(bare, labels)), is_target)
+
+    return postprocess
+
+
 POSTPROCESSORS: dict[str, Postprocessor] = {
     "label": _label,
     "number": _number,
@@ -104,5 +120,7 @@ POSTPROCESSORS: dict[str, Postprocessor] = {
     "referent": _referent,
     "from_qqp": _translated(_EQUIVALENT),
     "from_mrpc": _translated(_DUPLICATE),
+    "label_after_sentinel": _after_sentinel(_label),
+    "grouped_label_after_sentinel": _after_sentinel(_grouped_label),
 }
 """`from_qqp` scores MRPC, and `from_mrpc` QQP, with a prompt of the other task."""

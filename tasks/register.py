@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import seqio
 
-from tasks import catalog, mixtures
+from tasks import catalog, language_modeling, mixtures
 from tasks.metrics import METRICS
 from tasks.postprocessors import POSTPROCESSORS
 
@@ -26,6 +26,9 @@ def register(vocabulary_path: str = VOCABULARY) -> None:
             built = importlib.import_module(entry.module).task(name, vocabulary_path)
             metrics = [_metric(metric, entry) for metric in entry.metrics]
             seqio.TaskRegistry.add_provider(name, built.replace(postprocess_fn=_postprocess(entry), metric_fns=metrics))
+    for name in language_modeling.C4:
+        if name not in seqio.TaskRegistry.names():
+            seqio.TaskRegistry.add_provider(name, language_modeling.task(name, vocabulary_path))
     for name, rates in mixtures.all_mixtures().items():
         if name not in seqio.MixtureRegistry.names():
             seqio.MixtureRegistry.add(name, list(rates.items()))

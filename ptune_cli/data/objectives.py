@@ -2,22 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from ptune_cli.data.batches import Batch, compiled_length, pad
 from ptune_cli.data.text import Text
 from ptune_cli.errors import UserError
+from tasks.objectives import Pair, corrupt, split_prefix, window
 
 EOS = 1
-
-
-class Pair(NamedTuple):
-    """Inputs [T] and targets [S] of one example, EOS included where the objective puts one."""
-
-    inputs: np.ndarray
-    targets: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,40 +22,16 @@ class SpanCorruption:
     density: float = 0.15
     mean_span: float = 3.0
 
-    def counts(self, window: int) -> tuple[int, int]:
-        """Hidden tokens and spans in a window of so many tokens."""
-        noise = min(max(round(window * self.density), 1), window - 1)
-        return noise, max(round(noise / self.mean_span), 1)
-
     def window(self) -> int:
         """The most tokens of text whose corrupted form still fits in `length`."""
-        window = self.length - 1  # fits whatever is hidden: there are at most as many spans as hidden tokens
-        while True:
-            noise, spans = self.counts(window + 1)
-            if window + 1 - noise + spans + 1 > self.length:
-                return window
-            window += 1
+        return window(self.length, self.density, self.mean_span)
 
     def __call__(self, text: Text, sentinel: Callable[[int], int], rng: np.random.Generator) -> Pair:
-        window = self.window()
-        start = int(rng.integers(0, max(len(text.ids) - window, 1)))
-        ids = np.asarray(text.ids[start : start + window], np.int32)
-        noise, spans = self.counts(len(ids))
-        hidden, shown = _partition(noise, spans, rng), _partition(len(ids) - noise, spans, rng)
-        inputs, targets, at = [], [], 0
-        for i, (keep, hide) in enumerate(zip(shown, hidden, strict=True)):
-            mark = np.array([sentinel(i)], np.int32)
-            inputs += [ids[at : at + keep], mark]
-            targets += [mark, ids[at + keep : at + keep + hide]]
-            at += keep + hide
-        eos = np.array([EOS], np.int32)
-        return Pair(np.concatenate([*inputs, eos]), np.concatenate([*targets, eos]))
-
-
-def _partition(total: int, parts: int, rng: np.random.Generator) -> np.ndarray:
-    """`total` as a sum of `parts` random positive numbers, every such sum equally likely."""
-    cuts = np.sort(rng.choice(total - 1, parts - 1, replace=False)) + 1
-    return np.diff(np.concatenate([[0], cuts, [total]]))
+        size = self.window()
+        start = int(rng.integers(0, max(len(text.ids) - size, 1)))
+        ids = np.asarray(text.ids[start : start + size], np.int32)
+        inputs, targets = corrupt(ids, sentinel, rng, self.density, self.mean_span)
+        return Pair(_ended(inputs), _ended(targets))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +46,16 @@ class PrefixLM:
     targets: int = 64
 
     def __call__(self, text: Text, sentinel: Callable[[int], int], rng: np.random.Generator) -> Pair:
-        window = self.inputs - 1 + self.targets
+        size = self.inputs - 1 + self.targets
         document = text.document(int(rng.integers(0, len(text.ids))))
-        start = int(rng.integers(0, max(len(document) - window, 0) + 1))
-        ids = np.asarray(document[start : start + window], np.int32)
-        pivot = int(rng.integers(max(len(ids) - self.targets, 0), min(self.inputs, len(ids))))
-        return Pair(np.append(ids[:pivot], EOS).astype(np.int32), ids[pivot:])
+        start = int(rng.integers(0, max(len(document) - size, 0) + 1))
+        ids = np.asarray(document[start : start + size], np.int32)
+        prefix, continuation = split_prefix(ids, self.inputs, self.targets, rng)
+        return Pair(_ended(prefix), continuation)
+
+
+def _ended(ids: np.ndarray) -> np.ndarray:
+    return np.append(ids, EOS).astype(np.int32)
 
 
 Objective = SpanCorruption | PrefixLM
