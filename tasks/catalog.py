@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 FAMILIES = ("tasks.gloss_topic", "tasks.super_glue", "tasks.sentinel", "tasks.glue", "tasks.question_answering", "tasks.transfer")
-
-
-SENTINEL = "<extra_id_0>"
+SENTINEL = "<extra_id_0>"  # the first
 
 
 @dataclass(frozen=True, kw_only=True)
