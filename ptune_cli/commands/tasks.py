@@ -65,12 +65,14 @@ def listed(every: bool) -> list[dict]:
 def describe(name: str, splits: Mapping[str, Prepared], input_length: int, examples: int) -> dict:
     """What `ptune tasks NAME` says; lengths are tokens with EOS."""
     first = next(iter(splits.values()))
+    shown = np.linspace(0, len(first) - 1, min(examples, len(first))).astype(int).tolist()  # spread, as a file may be sorted
     seen = {split: {_key(found.row(i)) for i in range(len(found))} for split, found in splits.items()}
     return {
         "name": name,
         "labels": first.labels,
         "metrics": first.metrics,
-        "examples": [{key: first.row(i)[key] for key in ("inputs", "targets")} for i in range(min(examples, len(first)))],
+        "examples": [{key: first.row(i)[key] for key in ("inputs", "targets")} for i in shown],
+        "input_limit": input_length,
         "splits": {
             split: {
                 "examples": len(found),
@@ -129,14 +131,16 @@ def _show(description: Mapping) -> None:
     for example in description["examples"]:
         console.print(f"  {_cut(example['inputs'])}\n    -> {example['targets']}", highlight=False, markup=False)
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-    for column in ("split", "examples", "input tokens: median, longest, cut", "target", "majority (%)", "also in training"):
+    cut = f"over {description['input_limit']}"
+    for column in ("split", "examples", "input tokens", "longest", cut, "target", "majority (%)", "in training too"):
         table.add_column(column, justify="left" if column == "split" else "right")
     for split, found in description["splits"].items():
         lengths, majority = found["input_length"], ", ".join(f"{k} {v:.1f}" for k, v in found["majority"].items())
-        spread = f"{lengths['median']}, {lengths['longest']}, {lengths['cut_percent']:.1f}%"
+        spread = str(lengths["median"]), str(lengths["longest"]), f"{lengths['cut_percent']:.1f}%"
         overlap = "" if found["also_in_training"] is None else f"{found['also_in_training']:,}"
-        table.add_row(split, f"{found['examples']:,}", spread, str(found["longest_target"]), majority or "hidden", overlap)
+        table.add_row(split, f"{found['examples']:,}", *spread, str(found["longest_target"]), majority or "hidden", overlap)
     console.print(table)
+    console.print("lengths in tokens, end of sequence included; input tokens are the median", highlight=False)
     for split, found in description["splits"].items():
         histogram = found["input_length"]["histogram"]
         console.print(
