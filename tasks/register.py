@@ -8,7 +8,8 @@ The vocabulary is T5's own; ptune itself never imports this module, and prepares
 # ruff: noqa: TID253 - only a program that uses seqio imports this module
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import seqio
 
@@ -38,9 +39,22 @@ def _postprocess(entry: catalog.Entry) -> Callable:
     post = POSTPROCESSORS[entry.postprocess]
 
     def postprocess(text: str, example: dict | None = None, is_target: bool = False) -> object:
-        return post(text, example or {}, entry.labels, is_target)
+        return post(text, _row(example or {}), entry.labels, is_target)
 
     return postprocess
+
+
+def _row(example: Mapping) -> dict[str, Any]:
+    """seqio's example as a prepared row is: texts from before they were token ids, and no NumPy."""
+    texts = {key.removesuffix("_pretokenized"): value for key, value in example.items() if key.endswith("_pretokenized")}
+    return {key: _plain(value) for key, value in {**example, **texts}.items()}
+
+
+def _plain(value: Any) -> Any:
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _metric(name: str, entry: catalog.Entry) -> Callable:

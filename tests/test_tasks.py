@@ -37,6 +37,25 @@ def test_a_task_of_the_catalog_has_its_module_files_and_metrics(name):
     assert entry.headline and set(entry.headline) <= set(scores)
 
 
+def test_t5x_scores_an_example_as_seqio_hands_it_over():
+    """Token ids under the plain names, bytes and arrays elsewhere: of WSC, SQuAD and ReCoRD, which look at more than the text."""
+    program = (
+        "import numpy as np, seqio, tasks.register\n"
+        "def post(name, text, target, **example):\n"
+        "    task = seqio.get_mixture_or_task(name)\n"
+        "    example |= {'targets': np.array([7, 1]), 'targets_pretokenized': b'the cup'}\n"
+        "    print(task.postprocess_fn(text, example=example, is_target=target))\n"
+        "post('super_glue_wsc_v102_simple_eval', 'cup', False, label=np.int32(1))\n"
+        "post('super_glue_wsc_v102_simple_eval', 'the cup', True, label=np.int32(0))\n"
+        "post('squad_v010_allanswers', 'a', True, answers=np.array([b'a', b'the b'], object))\n"
+        "numbers = {'idx/passage': np.int32(3), 'idx/query': np.int32(4)}\n"
+        "post('super_glue_record_v102', 'a', True, answers=np.array([b'a'], object), **numbers)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=FOLDER.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["True", "False", "['a', 'the b']", "{'answers': ['a'], 'group': '3-4'}"]
+
+
 def test_short_names_are_of_tasks_and_stand_for_the_papers_form():
     assert set(catalog.aliases().values()) <= set(catalog.tasks())
     assert not set(catalog.aliases()) & set(catalog.tasks())
