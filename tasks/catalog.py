@@ -28,7 +28,7 @@ class Text:
     only_true: bool = False
     """Leave out the rows whose label is not 1."""
     sentinel: bool = False
-    """Begin every target with SENTINEL, as those of span corruption do (Lester et al. 2021, 3.2)."""
+    """Begin every target with SENTINEL, as those of span corruption do (Lester et al. 2021, 2.2)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,7 @@ class SpanCorruption:
 
 @dataclass(frozen=True, kw_only=True)
 class PrefixLM:
-    """LM adaptation (Lester et al. 2021, 3.3): the beginning of a text, and its continuation. No window crosses documents."""
+    """LM adaptation (Lester et al. 2021, 2.2): the beginning of a text, and its continuation. No window crosses documents."""
 
     joined: ClassVar = 1
     stops: ClassVar = False

@@ -57,6 +57,6 @@ def partition(total: int, parts: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def split_prefix(ids: np.ndarray, inputs: int, targets: int, rng: np.random.Generator) -> Pair:
-    """Prefix LM (Lester et al. 2021, 3.3): ids cut at a random place where both sides fit, `inputs` with an end of sequence."""
+    """Prefix LM (Lester et al. 2021, 2.2): ids cut at a random place where both sides fit, `inputs` with an end of sequence."""
     pivot = int(rng.integers(max(len(ids) - targets, 0), min(inputs, len(ids))))
     return Pair(ids[:pivot], ids[pivot:])

@@ -1,4 +1,4 @@
-"""SuperGLUE's classification tasks in the form of span corruption: the target is "<extra_id_0> True" (Lester et al. 2021, 3.2).
+"""SuperGLUE's classification tasks in the form of span corruption: the target is "<extra_id_0> True" (Lester et al. 2021, 2.2).
 
 That is "Span Corruption + Sentinel" of the paper's figure 3c: a frozen T5 that was never adapted has only seen targets that
 begin with a sentinel. A prediction is scored without it. `super_glue_boolq_v102` is `super_glue_boolq_v102_1_sentinel` here.

@@ -36,7 +36,7 @@ class SpanCorruption:
 
 @dataclass(frozen=True, kw_only=True)
 class PrefixLM:
-    """LM adaptation (Lester et al. 2021, 3.3): the beginning of a text is the input, its natural continuation the target.
+    """LM adaptation (Lester et al. 2021, 2.2): the beginning of a text is the input, its natural continuation the target.
 
     A window never crosses documents, and the target ends in EOS only where the document does, so the adapted model knows
     when to stop. Where a document is shorter than the window it is split anywhere.
