@@ -138,7 +138,7 @@ def test_a_task_without_a_prompt_is_named(tasks_run, ptune, tmp_path):
     assert code == 2 and "no prompt for cola, sst2, mrpc, qqp, stsb, qnli, glue_rte, wnli, mnli of glue" in errors
 
 
-def test_valid_answers_reach_the_files(tasks_run, ptune, tmp_path):
+def test_valid_answers_reach_the_files(tasks_run, prepared_tasks, ptune, tmp_path):
     """Ranking always answers with a label; ReCoRD and WSC have none to rank."""
     run, output = without(tasks_run, tmp_path / "run", "record-0", "wsc-0"), tmp_path / "out.zip"
     command = ("eval", run, "--task", "super_glue", *SUBMIT, output, "--partial", "--protocol", "rank", "--json")
@@ -146,8 +146,10 @@ def test_valid_answers_reach_the_files(tasks_run, ptune, tmp_path):
     assert code == 0, errors
     assert [line["invalid"] for line in json.loads(out)["files"]] == [0.0] * 8
     said = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
-    answers = [row["answer"] for row in said if row["task"] == "taskless_super_glue_copa_v102"]
-    assert [json.loads(line)["label"] for line in contents(output)["COPA.jsonl"]] == [int(answer[-1]) - 1 for answer in answers]
+    copa, split = [row for row in said if row["task"] == "taskless_super_glue_copa_v102"], prepared_tasks["copa", "test"]
+    labels = {split.row(row["index"])["idx"]: int(row["answer"][-1]) - 1 for row in copa}  # TFDS shuffles, files are in order
+    written = [json.loads(line) for line in contents(output)["COPA.jsonl"]]
+    assert [(line["idx"], line["label"]) for line in written] == sorted(labels.items()) and len(set(labels.values())) > 1
 
 
 def test_several_runs_make_up_one_benchmark(submitted, tasks_run, ptune, tmp_path):
