@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
@@ -14,7 +13,7 @@ from rich.table import Table
 from ptune_cli.base_model import Frozen
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.evaluation.predict import Protocol
-from ptune_cli.evaluation.score import Scorer, answers_of, metrics_of
+from ptune_cli.evaluation.score import Scorer, majority
 from ptune_cli.file_task import shown
 from ptune_cli.formats.prompt import read
 from ptune_cli.prompts.bank import Member, layout, slots
@@ -58,7 +57,7 @@ def write(
             "splits": names,
             "n": len(split),
             "headline": split.headline,
-            "majority": _majority(splits[task, names["trained_on"]], split),
+            "majority": majority(splits[task, names["trained_on"]], split),
             "untuned": untuned,
             "prompts": rows,
         }
@@ -90,12 +89,6 @@ def _both_protocols(scorer: Scorer, frozen: Frozen, table, layouts, split: Prepa
             if protocol == "greedy":
                 row["invalid"] = scores.invalid
     return out
-
-
-def _majority(train: Prepared, split: Prepared) -> dict[str, float]:
-    """The metrics of always answering the training split's most frequent target."""
-    answer = Counter(train.row(i)["targets"] for i in range(len(train))).most_common(1)[0][0]
-    return metrics_of(split, answers_of(split, [answer] * len(split)))
 
 
 def _table(task: str, found: Mapping) -> Table:

@@ -1,7 +1,6 @@
 """`ptune tasks`: which tasks there are, and what one of them looks like."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,7 +13,7 @@ from ptune_cli.base_model import BaseModel
 from ptune_cli.data.fingerprint import splits_of
 from ptune_cli.data.preparation import ensure
 from ptune_cli.data.prepared import Prepared
-from ptune_cli.evaluation.score import answers_of, metrics_of
+from ptune_cli.evaluation.score import majority
 from tasks import catalog
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -78,7 +77,7 @@ def describe(name: str, splits: Mapping[str, Prepared], input_length: int, examp
                 "examples": len(found),
                 "input_length": _lengths(found.input_lengths + 1, input_length),
                 "longest_target": int(found.target_lengths.max()) + 1,
-                "majority": _majority(first, found),
+                "majority": majority(first, found),
                 "also_in_training": len(seen[split] & seen["train"]) if split != "train" and "train" in seen else None,
             }
             for split, found in splits.items()
@@ -98,12 +97,6 @@ def _lengths(lengths: np.ndarray, limit: int) -> dict:
         "cut_percent": 100 * float((lengths > limit).mean()),
         "histogram": {"counts": counts.tolist(), "from": int(edges[0]), "to": int(edges[-1])},
     }
-
-
-def _majority(train: Prepared, split: Prepared) -> dict[str, float]:
-    """The metrics of always giving the training split's commonest target."""
-    answer, _ = Counter(train.row(i)["targets"] for i in range(len(train))).most_common(1)[0]
-    return metrics_of(split, answers_of(split, [answer] * len(split)))
 
 
 def _show_list(rows: list[dict]) -> None:

@@ -1,5 +1,6 @@
 """Scores of a bank on a split: predict, post-process, compare. The same path serves training, `eval` and `infer`."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -67,6 +68,12 @@ def metrics_of(split: Prepared, answers: Sequence) -> dict[str, float]:
         return {}
     targets = [post(row["targets"], row, split.labels, True) for row in rows]
     return {name: value for metric in split.metrics for name, value in METRICS[metric](targets, answers, split.labels).items()}
+
+
+def majority(train: Prepared, split: Prepared) -> dict[str, float]:
+    """The metrics of always giving the training split's commonest target."""
+    answer, _ = Counter(train.row(i)["targets"] for i in range(len(train))).most_common(1)[0]
+    return metrics_of(split, answers_of(split, [answer] * len(split)))
 
 
 @dataclass(frozen=True)
