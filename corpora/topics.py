@@ -41,7 +41,8 @@ def splits() -> dict[str, list[Row]]:
     start = 0
     for split, size in SIZES.items():
         rows = [row for label in sorted(by_label) for row in by_label[label][start : start + size]]
-        found[split] = sorted(rows, key=lambda row: _order(row[0]))
+        # Salted: the split was cut by the plain hash, so each class has its own range of hashes and would come in a block.
+        found[split] = sorted(rows, key=lambda row: order("row " + row[0]))
         start += size
     return found
 
@@ -56,7 +57,7 @@ def _distinct() -> list[wordnet.Synset]:
     """One synset for each key, so that no two rows, whatever their split, are near-duplicates."""
     seen: set[str] = set()
     kept = []
-    for synset in sorted(wordnet.synsets(packages.WORDNET.path, DATABASE), key=lambda synset: _order(synset.id)):
+    for synset in sorted(wordnet.synsets(packages.WORDNET.path, DATABASE), key=lambda synset: order(synset.id)):
         if synset.topic not in LABELS or not SHORTEST <= len(synset.definition) <= LONGEST:
             continue
         if not keys(synset.definition) & seen:
@@ -65,6 +66,6 @@ def _distinct() -> list[wordnet.Synset]:
     return kept
 
 
-def _order(name: str) -> str:
+def order(name: str) -> str:
     """A hash is a shuffle that does not depend on a random generator's version."""
     return hashlib.sha256(name.encode()).hexdigest()

@@ -39,7 +39,7 @@ T5_OPTIMIZER = Adafactor(
 class Pretrain:
     """Pre-train a T5 on plain text, or go on with one: span corruption first, prefix LM ("LM adaptation") after.
 
-    Example: ptune pretrain --gin runs/pretrain_tiny_span.gin
+    Example: ptune pretrain --gin runs/pretrain_span.gin
     """
 
     output: str  # the run folder; the model is written to its folder "model"
