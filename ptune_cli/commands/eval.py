@@ -92,11 +92,19 @@ class Eval:
         for note in notes:
             print(note, file=sys.stderr)
         target_length = self.target_length or max(lengths.targets, *(prompt.target_length for prompt in prompts))
-        scorer, protocol = trained.scorer(prompts, frozen, self.batch_size, target_length), self.protocol or prompts[0].protocol
+        scorer, protocol = trained.scorer(prompts, frozen, self.batch_size, target_length), self._protocol(prompts, task, split)
         members = [prompt.member for prompt in prompts]
         layouts = [layout(member, rows) for member, rows in zip(members, slots(members), strict=True)]
         found = scorer(frozen.params, trained.table(prompts), layouts, split, [protocol])[protocol]
         return {member.name: scores for member, scores in zip(members, found, strict=True)}
+
+    def _protocol(self, prompts: Sequence[Trained], task: str, split: Prepared) -> Protocol:
+        """As asked for. The parts of a benchmark that have no labels to rank (ReCoRD, WSC, STS-B) are decoded, which is told."""
+        protocol = self.protocol or prompts[0].protocol
+        if protocol == "rank" and not split.labels and self.task in BENCHMARKS:
+            print(f"{task} has no labels to rank: greedy", file=sys.stderr)
+            return "greedy"
+        return protocol
 
     def _write(self, found: Found) -> None:
         """Every prediction, one JSON object a line."""
