@@ -16,6 +16,7 @@ from ptune_cli.data.prepared import default_cache
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError, nearest, nearest_path
 from ptune_cli.formats import huggingface, t5x, vocabulary_file
+from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.t5.config import T5Config
 from ptune_cli.t5.model import T5
 
@@ -108,13 +109,24 @@ class BaseModel:
         else:
             flat = t5x.read(folder, config, self.weights_dtype)
         mark = fingerprint(flat)
-        params = unflatten_dict({name: jnp.asarray(array) for name, array in flat.items()}, sep="/")
+        params = nested({name: jnp.asarray(array) for name, array in flat.items()})
         return Frozen(self.checkpoint, config, params, vocabulary, mark)
 
 
 def shipped() -> list[str]:
     """The names of the models inside the package."""
     return sorted(path.parent.name for path in ASSETS.glob("*/config.json"))
+
+
+def save(folder: Path, config: T5Config, params: Mapping, vocabulary: Vocabulary, dtype: str = "float32") -> None:
+    """Write a model as a Hugging Face folder, with its vocabulary beside it. UserError where that cannot be done."""
+    huggingface.write(folder, config, {name: array.astype(dtype) for name, array in flat_parameters(params).items()})
+    write_atomically(folder / vocabulary_file.NAMES[0], vocabulary.path.read_bytes())
+
+
+def nested(flat: Mapping[str, Any]) -> dict:
+    """{"encoder/layers_0/...": leaf} as a nested tree."""
+    return unflatten_dict(dict(flat), sep="/")
 
 
 def flat_parameters(params: Mapping) -> dict[str, np.ndarray]:

@@ -1,38 +1,37 @@
 """Which step of a member is the best, and is kept."""
 
 import json
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from ptune_cli.evaluation.score import Prediction, Scores
-from ptune_cli.formats import prompt
 from ptune_cli.prompts.bank import Prompt, members
 from ptune_cli.runs import RunFolder
-from ptune_cli.training.best import BestPrompts, prompt_folder
+from ptune_cli.training.best import Best
 
 BANK = members(["rows"], [Prompt(length=2)], [0])
 
 
 def kept(folder, evaluations: list[tuple[float, float]]) -> int:
-    """The step that is kept when the evaluations of steps 0, 1, ... give these (accuracy, percent of invalid answers)."""
-    each = iter(evaluations)
+    """The step that is kept when the evaluations of steps 0, 1, ... give these (accuracy, percent of invalid answers).
 
-    def scorer(params, table, layouts, split, protocols):
-        accuracy, invalid = next(each)
-        prediction = Prediction(0, "inputs", "target", "text", None, None)
-        return {protocols[0]: [Scores({"accuracy": accuracy}, accuracy, 1, invalid, [prediction])]}
+    Checkpoints are kept by `rank`; theirs is the same step.
+    """
+    name, steps, ranks = BANK[0].name, [], []
 
-    splits = {"rows": SimpleNamespace(headline=("accuracy",))}
+    def score(step):
+        accuracy, invalid = evaluations[step]
+        prediction = Prediction(0, "inputs", "target", f"step {step}", None, None)
+        return {name: Scores({"accuracy": accuracy}, accuracy, 1, invalid, [prediction])}
+
     with RunFolder.open(folder, "config = 1\n") as run:
-        best = BestPrompts(SimpleNamespace(params={}), BANK, scorer, "greedy", splits, run, lambda member: {})
+        best = Best(BANK, score, {"rows": ("accuracy",)}, lambda step, member, trainable, scores: steps.append(trainable), run)
         for step in range(len(evaluations)):
-            best(step, {BANK[0].name: np.full((2, 4), step, np.float32)})
-    file = prompt.read(prompt_folder(folder, BANK[0].name))
-    assert file.metadata["step"] == best.best[BANK[0].name]["step"] == file.array[0, 0]
-    assert json.loads((folder / f"predictions/{BANK[0].name}-validation.jsonl").read_text())["text"] == "text"
-    return file.metadata["step"]
+            best(step, step)
+            ranks.append((best.rank(), -step))
+    assert steps[-1] == best.best[name]["step"] == -max(ranks)[1]
+    assert json.loads((folder / f"predictions/{name}-validation.jsonl").read_text())["text"] == f"step {steps[-1]}"
+    return steps[-1]
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_infer_with_labels_chooses_as_eval_does(ranked, ptune, tmp_path):
 
 
 def test_of_a_run_with_several_prompts_the_best_answers(bank, inputs, ptune, tmp_path):
-    (prompts,) = (task["prompts"] for task in json.loads((bank / "results.json").read_text())["tasks"].values())
+    (prompts,) = (task["members"] for task in json.loads((bank / "results.json").read_text())["tasks"].values())
     best = max(prompts, key=lambda row: row["validation"])["member"]
     (tmp_path / "input").write_text("".join(f"{text}\n" for text, _ in inputs))
     answers = [json.loads(line)["prediction"] for line in ptune("infer", bank, "--input", tmp_path / "input")[1].splitlines()]

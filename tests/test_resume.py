@@ -64,7 +64,7 @@ def assert_equal(run: Path, whole: Path) -> None:
     assert prompts(run) == prompts(whole)
     assert metrics(run) == metrics(whole)
     results = [json.loads((folder / "results.json").read_text())["tasks"]["kinds:kinds"] for folder in (run, whole)]
-    for row in (*results[0]["prompts"], *results[1]["prompts"]):
+    for row in (*results[0]["members"], *results[1]["members"]):
         del row["prompt"]  # its path
     assert results[0] == results[1]
     (_, found), (step, expected) = last_state(run), last_state(whole)

@@ -115,7 +115,7 @@ def test_of_several_seeds_the_one_that_validated_best_answers(tasks_run, ptune, 
     results = json.loads((run / "results.json").read_text())
     for task, validation in (("boolq", 101.0), ("cb", -1.0)):
         shutil.copytree(run / f"prompts/{task}-0", run / f"prompts/{task}-1")
-        rows = results["tasks"][task]["prompts"]
+        rows = results["tasks"][task]["members"]
         rows.append({**rows[0], "member": f"{task}-1", "validation": validation})
     (run / "results.json").write_text(json.dumps(results))
     code, out, errors = ptune("eval", run, "--task", "super_glue", "--offline", "true", "--json")

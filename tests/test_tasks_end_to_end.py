@@ -20,7 +20,7 @@ def test_every_task_is_scored_by_its_own_metrics(tasks_run):
     found = json.loads((tasks_run / "results.json").read_text())["tasks"]
     assert set(found) == set(TRAINED)
     for name, result in found.items():
-        (row,) = result["prompts"]
+        (row,) = result["members"]
         for score in catalog.lookup(name).headline:
             assert 0 <= abs(row[f"greedy_{score}"]) <= 100, name
         assert result["n"] > 0 and result["splits"]["policy"] == "dev-as-test"

@@ -94,8 +94,8 @@ def test_scores_stand_beside_how_many_examples_they_are_of_and_how_many_are_inva
     found = json.loads((bank / "results.json").read_text())["tasks"]["kinds:kinds"]
     assert (found["split"], found["n"], found["headline"]) == ("test", 8, ["accuracy"])
     assert found["majority"] == {"accuracy": 25.0}  # "dog" is 14 of the 40 training rows, 2 of these
-    assert [row["member"] for row in found["prompts"]] == MEMBERS
-    for row in (found["untuned"], *found["prompts"]):
+    assert [row["member"] for row in found["members"]] == MEMBERS
+    for row in (found["untuned"], *found["members"]):
         assert {"greedy_accuracy", "rank_accuracy", "invalid"} <= row.keys()
 
 
@@ -124,12 +124,12 @@ def test_a_carved_validation_is_the_end_of_training_and_leaves_the_official_one_
     assert code == 0 and result["n"] == 12  # the official validation split
     named = {"policy": "carve", "trained_on": "train", "chosen_on": "end of train", "scored_on": "validation"}
     assert result["splits"] == named
-    (member,) = (row["member"] for row in result["prompts"])
+    (member,) = (row["member"] for row in result["members"])
     lines = (tmp_path / f"run/predictions/{member}-validation.jsonl").read_text().splitlines()
     assert [json.loads(line)["inputs"] for line in lines] == kinds.rows("train")["inputs"][-10:]
     base = BaseModel(checkpoint=str(model))
     config = Train(output="", model=base, tasks=("kinds:kinds",), split_policy="carve", carved_rows=10)
-    splits = config.prepare(config.bank())
+    splits = config.prepare(base.load_vocabulary())
     trained = [splits["kinds:kinds", "train"].row(i)["inputs"] for i in range(len(splits["kinds:kinds", "train"]))]
     assert trained == kinds.rows("train")["inputs"][:-10]
 
@@ -149,7 +149,7 @@ def test_the_best_step_is_kept_and_not_the_last(model, ptune, tmp_path):
     flags = ("--protocol", "rank", "--steps", "60", "--every.evaluate", "20", "--every.log", "20")
     code, out, _ = ptune(*model_folder.train(model, tmp_path / "run", *flags, "--optimizer.learning_rate", "1.0", "--json"))
     assert code == 0
-    (result,) = json.loads(out)["tasks"]["kinds:kinds"]["prompts"]
+    (result,) = json.loads(out)["tasks"]["kinds:kinds"]["members"]
     member = result["member"]
     scores = {row["step"]: row[name] for row in rows(tmp_path / "run") if (name := f"validation/accuracy/{member}") in row}
     first_best = next(step for step, score in scores.items() if score == max(scores.values()))

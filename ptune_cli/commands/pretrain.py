@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ptune_cli import gin_text
-from ptune_cli.base_model import BaseModel, flat_parameters
+from ptune_cli import base_model, gin_text
+from ptune_cli.base_model import BaseModel
 from ptune_cli.data import text
 from ptune_cli.data.objectives import Objective, SpanCorruption, TextBatches
 from ptune_cli.data.prepared import default_cache
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
-from ptune_cli.formats import huggingface
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.config import T5Config, parameter_count
 from ptune_cli.t5.model import T5
@@ -81,7 +79,9 @@ class Pretrain:
                 steps=self.steps,
                 every=self.every,
             )
-            self._write(folder.path / "model", config, state.trainable, vocabulary)
+            where = folder.path / "model"
+            base_model.save(where, replace(config, dropout_rate=0.1), state.trainable, vocabulary, "bfloat16")
+            print(f"{parameter_count(config):,} parameters in {where}")
 
     def _begin(self) -> tuple[T5Config, Vocabulary, Any]:
         if self.initial is not None:
@@ -93,12 +93,6 @@ class Pretrain:
         ids = jnp.ones((1, 2), jnp.int32)
         params = T5(config).init(jax.random.key(self.seed), ids, ids)["params"]
         return config, Vocabulary(self.vocabulary), params
-
-    def _write(self, folder: Path, config: T5Config, params: Any, vocabulary: Vocabulary) -> None:
-        flat = {name: array.astype("bfloat16") for name, array in flat_parameters(params).items()}
-        huggingface.write(folder, replace(config, dropout_rate=0.1), flat)
-        (folder / "spiece.model").write_bytes(vocabulary.path.read_bytes())
-        print(f"{parameter_count(config):,} parameters in {folder}")
 
 
 class HeldOut:

@@ -1,36 +1,33 @@
-"""`ptune train`: tune prompts on a frozen T5. Read `run` first: it is the whole of the main job, in order."""
+"""`ptune train`: tune prompts on a frozen T5, or run one of the paper's baselines. Read `run` first: it is the whole job."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import jax
-
-from ptune_cli import __version__, gin_text
-from ptune_cli.base_model import BaseModel, Frozen
+from ptune_cli import gin_text
+from ptune_cli.base_model import BaseModel
 from ptune_cli.commands import results
+from ptune_cli.commands.experiment import Experiment
+from ptune_cli.commands.model_tuning import ModelTuning
+from ptune_cli.commands.prompt_design import PromptDesign
+from ptune_cli.commands.prompt_tuning import PromptTuning
 from ptune_cli.compilation import keep_compiled
-from ptune_cli.data.batches import Batches, Lengths, Source
-from ptune_cli.data.limits import limits
+from ptune_cli.data.design import Design
 from ptune_cli.data.preparation import ensure
 from ptune_cli.data.prepared import Prepared
+from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
-from ptune_cli.evaluation.predict import Predictor, Protocol, label_ids
-from ptune_cli.evaluation.score import Scorer
-from ptune_cli.file_task import absolute, with_templates
-from ptune_cli.prompts.bank import Member, Prompt, layout, members, slots
-from ptune_cli.prompts.init import ClassLabels
+from ptune_cli.evaluation.predict import Protocol, label_ids
+from ptune_cli.file_task import with_templates
+from ptune_cli.prompts.bank import Member, Prompt, members
 from ptune_cli.runs import RunFolder
-from ptune_cli.training.best import BestPrompts
-from ptune_cli.training.loop import Every, train
+from ptune_cli.training.loop import Every
 from ptune_cli.training.optimizer import SGD, Adafactor, Adam
-from ptune_cli.training.plan import Plan
-from ptune_cli.training.step import Step, prompt_loss, start
-from tasks import catalog
 
 Splits = Mapping[tuple[str, str], Prepared]
 SplitPolicy = Literal["dev-as-test", "carve"]
+Method = Literal["prompt", "model", "design"]
+METHODS: Mapping[Method, type[Experiment]] = {"prompt": PromptTuning, "model": ModelTuning, "design": PromptDesign}
 CARVED = "end of train"  # the split that is carved off
 
 
@@ -38,7 +35,8 @@ CARVED = "end of train"  # the split that is carved off
 class Train:
     """Tune prompts on a frozen T5: one for each task, length and seed, together over one loaded model.
 
-    Run the same command again to go on where it stopped.
+    Run the same command again to go on where it stopped. `--method` runs the paper's baselines instead: model tuning, which
+    trains all weights, and prompt design, which trains nothing and shows solved examples.
 
     Example: ptune train --gin runs/demo.gin --seeds 0,1,2 --output runs/demo
     """
@@ -46,9 +44,11 @@ class Train:
     output: str  # the run folder
     model: BaseModel  # the frozen T5
     tasks: tuple[str, ...]  # names of tasks (gloss_topic), or your own as file:PATH or module:task
+    method: Method = "prompt"  # or model: tune all weights; or design: solved examples before the input, no training
     template: str | None = field(default=None, metadata={"saved": False})  # inputs of file:PATH, as "premise: {premise}"
     target_template: str | None = field(default=None, metadata={"saved": False})  # default: {targets}, {label} or {target}
     prompt: Prompt = Prompt()  # length, start and place of the prompts
+    design: Design = Design()  # of the method design
     prompt_lengths: tuple[int, ...] = ()  # several lengths at once, instead of prompt.length
     seeds: tuple[int, ...] = (0,)  # one prompt for each: its start, data order and dropout
     optimizer: Adafactor | Adam | SGD = Adafactor()
@@ -85,42 +85,22 @@ class Train:
         object.__setattr__(self, "tasks", with_templates(self.tasks, self.template, self.target_template))
 
     def run(self) -> int | None:
-        """Prepare data, load the model, train the bank, score the best prompts, say where they are."""
+        """Prepare data, load the model, train, score the best steps, say where they are."""
         keep_compiled()
-        bank = self.bank()
-        names = [member.name for member in bank]
-        optimizer = self.optimizer.build(names)
-        splits = self.prepare(bank)
-        lengths = self.limits(splits, bank)
-        batches = self.batches(bank, splits, lengths)
+        experiment = self.experiment()
         if self.dry_run:
-            return self.plan(bank, lengths).show(self.json)
+            return experiment.plan().show(self.json)
         with RunFolder.open(self.output, gin_text.write(self)) as folder:
             if not results.written(folder):
-                frozen = self.model.load()
-                scorer = Scorer(Predictor(frozen.model, self.evaluation_batch, lengths), frozen.vocabulary)
-                validation = {task: splits[task, self.choosing_split] for task in self.tasks}
-                evaluator = BestPrompts(
-                    frozen,
-                    bank,
-                    scorer,
-                    self.protocol,
-                    validation,
-                    folder,
-                    lambda member: self.metadata(member, frozen, lengths),
-                )
-                train(
-                    start(self.first_prompts(bank, frozen, splits), optimizer),
-                    Step(prompt_loss(frozen.model, names, self.z_loss), optimizer, names),
-                    frozen.params,
-                    batches,
-                    evaluator,
-                    folder,
-                    steps=self.steps,
-                    every=self.every,
-                )
-                results.write(folder, frozen, bank, scorer, splits, self.split_names(), evaluator.best)
+                results.write(folder, experiment, *experiment.run(folder))
             results.show(folder, self.json)
+
+    def experiment(self) -> Experiment:
+        """The method with its members and their prepared data. UserError for what does not go together."""
+        bank, vocabulary = self.bank(), self.model.load_vocabulary()
+        found = METHODS[self.method](self, bank, self.prepare(vocabulary), vocabulary)
+        found.check()
+        return found
 
     def split_names(self) -> dict[str, str]:
         """Which split is what, as every result says."""
@@ -128,8 +108,9 @@ class Train:
         return {"policy": self.split_policy, "trained_on": self.train_split, "chosen_on": chosen, "scored_on": scored}
 
     def bank(self) -> list[Member]:
-        """The members: tasks x lengths x seeds."""
-        prompts = [replace(self.prompt, length=n, name=f"p{n}") for n in self.prompt_lengths] or [self.prompt]
+        """The members: tasks x lengths x seeds. Only prompt tuning has lengths."""
+        lengths = self.prompt_lengths if self.method == "prompt" else ()
+        prompts = [replace(self.prompt, length=n, name=f"p{n}") for n in lengths] or [self.prompt]
         return members(self.tasks, prompts, self.seeds)
 
     @property
@@ -142,11 +123,10 @@ class Train:
         """What chooses the best step."""
         return CARVED if self.split_policy == "carve" else self.validation_split
 
-    def prepare(self, bank: list[Member]) -> dict[tuple[str, str], Prepared]:
+    def prepare(self, vocabulary: Vocabulary) -> dict[tuple[str, str], Prepared]:
         """All splits of all tasks, prepared if need be. UserError for labels that are missing or that the model cannot spell."""
         splits = dict.fromkeys((self.train_split, self.validation_split, self.scored_split))
-        wanted = list(dict.fromkeys((member.task, split) for member in bank for split in splits))
-        vocabulary = self.model.load_vocabulary()
+        wanted = list(dict.fromkeys((task, split) for task in self.tasks for split in splits))
         prepared = dict(zip(wanted, ensure(wanted, vocabulary, offline=self.offline), strict=True))
         for (task, _), split in prepared.items():
             label_ids(vocabulary, split.labels or ())
@@ -165,55 +145,3 @@ class Train:
             found[task, self.train_split] = whole.part(0, len(whole) - rows)
             found[task, CARVED] = whole.part(len(whole) - rows, len(whole))
         return found
-
-    def limits(self, splits: Splits, bank: list[Member]) -> Lengths:
-        """The lengths of this run; tells what is cut. UserError if targets are."""
-        longest = max(member.prompt.length for member in bank)
-        found, notes = limits(splits, self.input_length, self.target_length, self.truncate_targets, longest)
-        for note in notes:
-            print(note, file=sys.stderr)
-        return found
-
-    def batches(self, bank: list[Member], splits: Splits, lengths: Lengths) -> Batches:
-        """The order and layout of every step's rows."""
-        sources = [
-            Source(splits[member.task, self.train_split], member.seed, layout(member, rows))
-            for member, rows in zip(bank, slots(bank), strict=True)
-        ]
-        return Batches(sources, self.batch_size, lengths, self.microbatches)
-
-    def plan(self, bank: list[Member], lengths: Lengths) -> Plan:
-        """Sizes, shapes and memory, without loading the model."""
-        rows = len(bank) * self.batch_size // self.microbatches
-        optimizer = self.optimizer.build([member.name for member in bank])
-        return Plan.of(self.model.sizes(), self.model.weights_dtype, bank, lengths, rows, optimizer)
-
-    def first_prompts(self, bank: list[Member], frozen: Frozen, splits: Splits) -> dict[str, jax.Array]:
-        """Each member's prompt [P, D] before the first step, from its own seed."""
-        prompts = {}
-        for member in bank:
-            init = member.prompt.init
-            if isinstance(init, ClassLabels) and not init.labels:
-                words = splits[member.task, self.train_split].labels or catalog.lookup(member.task).first_words
-                init = replace(init, labels=words) if words else init.rest
-            key = jax.random.fold_in(jax.random.key(member.seed), 2**31 - 1)  # dropout folds in steps, which stay below
-            prompts[member.name] = init(key, member.prompt.length, frozen.embeddings, frozen.vocabulary)
-        return prompts
-
-    def metadata(self, member: Member, frozen: Frozen, lengths: Lengths) -> dict:
-        """What a prompt file says of itself."""
-        return {
-            "base_model": frozen.name,
-            "base_fingerprint": frozen.fingerprint,
-            "vocabulary_sha256": frozen.vocabulary.sha256,
-            "task": absolute(member.task),
-            "length": member.prompt.length,
-            "placement": member.prompt.placement,
-            "seed": member.seed,
-            "model": self.model.as_json(),
-            "input_length": self.input_length,
-            "target_length": lengths.targets,
-            "protocol": self.protocol,
-            "recipe": gin_text.write(self),
-            "ptune_version": __version__,
-        }

@@ -71,7 +71,7 @@ def _validation(prompt: Trained) -> float:
     run = folder.parent.parent
     results = run / "results.json"
     tasks = json.loads(results.read_text())["tasks"].values() if results.is_file() else ()
-    scores = {row["member"]: row["validation"] for task in tasks for row in task["prompts"]}
+    scores = {row["member"]: row["validation"] for task in tasks for row in task["members"]}
     if folder.name not in scores:
         raise UserError(f"{results} does not say how well {folder.name} validated", "finish the run, or name one prompt")
     return scores[folder.name]

@@ -38,6 +38,11 @@ class PromptFile:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
+def prompt_folder(run: Path, member: str) -> Path:
+    """Where a run keeps a member's best prompt."""
+    return run / "prompts" / member
+
+
 def write(folder: str | Path, prompt: PromptFile) -> None:
     """Writes `prompt.safetensors` and `prompt.npy` into `folder`, each atomically. UserError where that cannot be done."""
     folder, array = Path(folder), np.ascontiguousarray(prompt.array, np.float32)

@@ -1,0 +1,134 @@
+"""A run whose data is at hand: what prompt tuning, model tuning and prompt design have in common."""
+
+import functools
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import jax
+import numpy as np
+
+from ptune_cli.base_model import Frozen
+from ptune_cli.data.batches import Batches, Lengths, Source
+from ptune_cli.data.limits import limits
+from ptune_cli.data.prepared import Prepared
+from ptune_cli.data.vocabulary import Vocabulary
+from ptune_cli.evaluation.predict import Predictor, Protocol
+from ptune_cli.evaluation.score import Scorer, Scores
+from ptune_cli.prompts.bank import Member
+from ptune_cli.runs import RunFolder
+from ptune_cli.training.best import Best
+from ptune_cli.training.plan import Plan
+
+if TYPE_CHECKING:
+    from ptune_cli.commands.train import Train
+
+Layout = Callable[[np.ndarray], np.ndarray]
+AnyLayout = TypeVar("AnyLayout", bound=Layout)
+Row = dict[str, Any]  # what results.json says of a member
+Found = tuple[Frozen, dict[str, tuple[Row, list[Row]]]]
+"""The model, and for each task the scores of the model alone and the rows of its members."""
+
+
+@dataclass(frozen=True)
+class Experiment(ABC):
+    """A method at work on `settings`: its members, their data, and the limits that the data is cut to."""
+
+    settings: "Train"
+    bank: Sequence[Member]
+    splits: Mapping[tuple[str, str], Prepared]  # by task and split
+    vocabulary: Vocabulary
+
+    @abstractmethod
+    def added_length(self) -> int:
+        """The most positions that this method puts around an input."""
+
+    @abstractmethod
+    def plan(self) -> Plan:
+        """Sizes, shapes and memory, without loading the model."""
+
+    @abstractmethod
+    def run(self, folder: RunFolder) -> Found:
+        """All the work, and what came of it."""
+
+    def check(self) -> None:
+        """UserError for lengths or microbatches that do not work, before any weight is read. Tells what is cut."""
+        self.batches([unchanged] * len(self.bank))
+
+    @functools.cached_property
+    def lengths(self) -> Lengths:
+        """What examples are cut to. UserError if targets are."""
+        settings = self.settings
+        found, notes = limits(
+            self.splits, settings.input_length, settings.target_length, settings.truncate_targets, self.added_length()
+        )
+        for note in notes:
+            print(note, file=sys.stderr)
+        return found
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        return [member.name for member in self.bank]
+
+    @property
+    def microbatch_rows(self) -> int:
+        return len(self.bank) * self.settings.batch_size // self.settings.microbatches
+
+    def training(self, task: str) -> Prepared:
+        """What a task is trained on."""
+        return self.splits[task, self.settings.train_split]
+
+    def validation(self, task: str) -> Prepared:
+        """What chooses the best step."""
+        return self.splits[task, self.settings.choosing_split]
+
+    def scored(self, task: str) -> Prepared:
+        """What the best step is scored on."""
+        return self.splits[task, self.settings.scored_split]
+
+    def batches(self, layouts: Sequence[Layout]) -> Batches:
+        """The order and layout of every step's rows. UserError if they do not divide into the microbatches."""
+        settings = self.settings
+        sources = [Source(self.training(m.task), m.seed, place) for m, place in zip(self.bank, layouts, strict=True)]
+        return Batches(sources, settings.batch_size, self.lengths, settings.microbatches)
+
+    def scorer(self, frozen: Frozen) -> Scorer:
+        return Scorer(Predictor(frozen.model, self.settings.evaluation_batch, self.lengths), frozen.vocabulary)
+
+    def evaluator(
+        self, score: Callable[[Any], Mapping[str, Scores]], keep: Callable[[int, Member, Any, Scores], None], folder: RunFolder
+    ) -> Best:
+        """Scores every member on its own task's validation split, and keeps its best step."""
+        return Best(self.bank, score, {m.task: self.validation(m.task).headline for m in self.bank}, keep, folder)
+
+    def row(self, member: Member, scores: Row, evaluator: Best | None = None) -> Row:
+        """A member's line in results.json; with the step that it validated best at, if it was trained."""
+        row = {**scores, "member": member.name, "seed": member.seed}
+        best = evaluator.best[member.name] if evaluator else None
+        return row if best is None else {**row, "best_step": best["step"], "validation": best["score"]}
+
+    def by_task(self, layouts: Sequence[AnyLayout]) -> dict[str, list[tuple[Member, AnyLayout]]]:
+        """The members of each task, with their layouts."""
+        found: dict[str, list[tuple[Member, AnyLayout]]] = {}
+        for member, place in zip(self.bank, layouts, strict=True):
+            found.setdefault(member.task, []).append((member, place))
+        return found
+
+
+def unchanged(ids: np.ndarray) -> np.ndarray:
+    """The layout of an input without a prompt."""
+    return ids
+
+
+def both_protocols(scorer: Scorer, params: Any, prompt_table: jax.Array, layouts: Sequence[Layout], split: Prepared) -> list[Row]:
+    """Of each layout, the metrics of greedy decoding and, if there are labels, of ranking; and the share of invalid answers."""
+    out: list[Row] = [{} for _ in layouts]
+    protocols: list[Protocol] = ["greedy", "rank"] if split.labels else ["greedy"]
+    for protocol, found in scorer(params, prompt_table, layouts, split, protocols).items():
+        for row, scores in zip(out, found, strict=True):
+            row.update({f"{protocol}_{name}": value for name, value in scores.metrics.items()})
+            if protocol == "greedy":
+                row["invalid"] = scores.invalid
+    return out

@@ -1,0 +1,111 @@
+"""Prompt tuning (Lester et al. 2021): a bank of prompts, learned in front of a frozen T5."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ptune_cli import __version__, gin_text
+from ptune_cli.base_model import Frozen
+from ptune_cli.commands.experiment import Experiment, Found, both_protocols, unchanged
+from ptune_cli.evaluation.score import Scores
+from ptune_cli.file_task import absolute, shown
+from ptune_cli.formats.prompt import PromptFile, prompt_folder, read, write
+from ptune_cli.prompts.bank import Member, layout, slots, table
+from ptune_cli.prompts.init import ClassLabels
+from ptune_cli.runs import RunFolder
+from ptune_cli.t5.model import T5
+from ptune_cli.training.loop import train
+from ptune_cli.training.plan import Plan
+from ptune_cli.training.step import Step, prompt_loss, start
+from tasks import catalog
+
+
+class PromptTuning(Experiment):
+    """All members train together over one loaded model; each keeps the prompt of its own best step."""
+
+    def added_length(self) -> int:
+        return max(member.prompt.length for member in self.bank)
+
+    def plan(self) -> Plan:
+        model = self.settings.model
+        prompts = {m.name: jax.ShapeDtypeStruct((m.prompt.length, model.sizes().emb_dim), jnp.float32) for m in self.bank}
+        return Plan.of(self._step(T5(model.sizes())), prompts, model, self.lengths, self.microbatch_rows)
+
+    def run(self, folder: RunFolder) -> Found:
+        settings, frozen = self.settings, self.settings.model.load()
+        layouts = [layout(member, own) for member, own in zip(self.bank, slots(self.bank), strict=True)]
+        scorer = self.scorer(frozen)
+
+        def score(trainable: Mapping[str, Any]) -> dict[str, Scores]:
+            prompt_table, found = table(trainable, self.names), {}
+            for task, own in self.by_task(layouts).items():
+                members, places = zip(*own, strict=True)
+                scores = scorer(frozen.params, prompt_table, places, self.validation(task), [settings.protocol])
+                found.update(zip((member.name for member in members), scores[settings.protocol], strict=True))
+            return found
+
+        def keep(step: int, member: Member, trainable: Mapping[str, Any], scores: Scores) -> None:
+            metadata = {**self._metadata(member, frozen), "step": step, "scores": scores.flat()}
+            prompt = PromptFile(np.asarray(trainable[member.name], np.float32), metadata)
+            write(prompt_folder(folder.path, member.name), prompt)
+
+        evaluator, step = self.evaluator(score, keep, folder), self._step(frozen.model)
+        train(
+            start(self.first_prompts(frozen), step.optimizer),
+            step,
+            frozen.params,
+            self.batches(layouts),
+            evaluator,
+            folder,
+            steps=settings.steps,
+            every=settings.every,
+        )
+        prompts = {name: jnp.asarray(read(prompt_folder(folder.path, name)).array) for name in self.names}
+        found = {}
+        for task, own in self.by_task(layouts).items():
+            split = self.scored(task)
+            print(f"scoring {shown(task)}: {len(split)} examples, without a prompt and with each of {len(own)}", file=sys.stderr)
+            places = [unchanged, *(place for _, place in own)]
+            untuned, *rows = both_protocols(scorer, frozen.params, table(prompts, self.names), places, split)
+            for row, (member, _) in zip(rows, own, strict=True):
+                row["prompt"] = str(prompt_folder(folder.path, member.name) / "prompt.safetensors")
+            found[task] = untuned, [self.row(m, row, evaluator) for (m, _), row in zip(own, rows, strict=True)]
+        return frozen, found
+
+    def first_prompts(self, frozen: Frozen) -> dict[str, jax.Array]:
+        """Each member's prompt [P, D] before the first step, from its own seed."""
+        prompts = {}
+        for member in self.bank:
+            init = member.prompt.init
+            if isinstance(init, ClassLabels) and not init.labels:
+                words = self.training(member.task).labels or catalog.lookup(member.task).first_words
+                init = replace(init, labels=words) if words else init.rest
+            key = jax.random.fold_in(jax.random.key(member.seed), 2**31 - 1)  # dropout folds in steps, which stay below
+            prompts[member.name] = init(key, member.prompt.length, frozen.embeddings, frozen.vocabulary)
+        return prompts
+
+    def _step(self, model: T5) -> Step:
+        return Step(prompt_loss(model, self.names, self.settings.z_loss), self.settings.optimizer.build(self.names), self.names)
+
+    def _metadata(self, member: Member, frozen: Frozen) -> dict:
+        """What a prompt file says of itself."""
+        return {
+            "base_model": frozen.name,
+            "base_fingerprint": frozen.fingerprint,
+            "vocabulary_sha256": frozen.vocabulary.sha256,
+            "task": absolute(member.task),
+            "length": member.prompt.length,
+            "placement": member.prompt.placement,
+            "seed": member.seed,
+            "model": self.settings.model.as_json(),
+            "input_length": self.settings.input_length,
+            "target_length": self.lengths.targets,
+            "protocol": self.settings.protocol,
+            "recipe": gin_text.write(self.settings),
+            "ptune_version": __version__,
+        }
