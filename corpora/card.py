@@ -32,7 +32,9 @@ Columns: {about_columns}. UTF-8, tab-separated, no quoting.
 |---|{measure_rule}
 {scores}
 
-{about_scores} On {test} test rows, a 95% interval around the last method's score is plus or minus {interval:.1f} points.
+{about_scores}
+
+On {test} test rows, a 95% interval around the last method's score is plus or minus {interval:.1f} points.
 
 ## Source and licence
 

@@ -8,7 +8,8 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
 
-from corpora import baseline, card, card_texts, topics, verse_pairs, webster_topics
+from corpora import baseline, card, topics, verse_pairs, webster_topics
+from corpora import card_texts as texts
 
 DATA = pathlib.Path(__file__).parent.parent / "tasks" / "data"
 TOPIC, PAIR = ("id", "text", "label"), ("id", "first", "second", "label")
@@ -58,9 +59,9 @@ def verse_pair_scores() -> card.Scores:
 
 # fmt: off
 TASKS = {
-    "gloss_topic": DemoTask(TOPIC, topics.splits, gloss_topic_scores, card_texts.wordnet_notice, card_texts.GLOSS_TOPIC),
-    "webster_topic": DemoTask(TOPIC, webster_topics.splits, webster_topic_scores, card_texts.webster_notice, card_texts.WEBSTER_TOPIC),
-    "verse_pair": DemoTask(PAIR, verse_pairs.splits, verse_pair_scores, card_texts.bible_notice, card_texts.VERSE_PAIR),
+    "gloss_topic": DemoTask(TOPIC, topics.splits, gloss_topic_scores, texts.wordnet_notice, texts.GLOSS_TOPIC),
+    "webster_topic": DemoTask(TOPIC, webster_topics.splits, webster_topic_scores, texts.webster_notice, texts.WEBSTER_TOPIC),
+    "verse_pair": DemoTask(PAIR, verse_pairs.splits, verse_pair_scores, texts.bible_notice, texts.VERSE_PAIR),
 }
 # fmt: on
 
