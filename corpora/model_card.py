@@ -128,7 +128,7 @@ def _phase(run: pathlib.Path) -> str:
 
 
 def _commands(runs: list[pathlib.Path]) -> list[str]:
-    made = [f"python -m corpora.{module}" for module in ("fetch", "gloss_topic", "clean", "vocabulary")]
+    made = [f"python -m corpora.{module}" for module in ("fetch", "demo_tasks", "clean", "vocabulary")]
     trained = [f"ptune pretrain --gin gin/runs/pretrain_{run.name}.gin" for run in runs]
     return [*made, *trained, f"python -m corpora.model_card tiny {' '.join(map(str, runs))}"]
 

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-FAMILIES = ("tasks.gloss_topic", "tasks.super_glue", "tasks.sentinel", "tasks.glue", "tasks.question_answering", "tasks.transfer")
+FAMILIES = ("tasks.demo", "tasks.super_glue", "tasks.sentinel", "tasks.glue", "tasks.question_answering", "tasks.transfer")
 SENTINEL = "<extra_id_0>"  # the first
 
 
@@ -58,7 +58,12 @@ class Entry:
     data_files: Mapping[str, str] = field(default_factory=dict)
     """{split: file below tasks/}, for data that comes with ptune."""
     parts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """{split: (task, its split)} of a task that is put together from others."""
+    """{split: (task, its split)} of a task that is put together from others, in whole or but for its test split."""
+
+    @property
+    def has_data(self) -> bool:
+        """Whether it has rows of its own, besides those of its parts."""
+        return bool(self.source or self.data_files)
 
 
 class UnknownTask(LookupError):

@@ -45,6 +45,11 @@ def fields(row: Row, text: Text) -> dict:
     return {"idx": row["idx"], "inputs": _named(row, text), "targets": _label(row, text)}
 
 
+def labelled(row: Row, text: Text) -> dict:
+    """As `fields`, of a row whose label is the target's text already."""
+    return {"id": row["id"], "inputs": _named(row, text), "targets": row["label"]}
+
+
 def multirc(row: Row, text: Text) -> dict:
     """One example an answer; the paragraph's HTML is taken out of all fields at once, as T5 does."""
     inputs = tf.strings.regex_replace(tf.strings.regex_replace(_named(row, text), "<br>", " "), "</?b>", "")
@@ -101,6 +106,7 @@ def mrqa(row: Row, text: Text) -> dict:
 
 FORMATS: dict[str, Callable[[Row, Text], dict]] = {
     "fields": fields,
+    "labelled": labelled,
     "multirc": multirc,
     "wsc": wsc,
     "dpr": dpr,

@@ -9,7 +9,8 @@ WSC_TRAIN, DPR_TRAIN = 259, 1322
 
 def all_mixtures() -> dict[str, dict[str, float]]:
     """Every mixture. Equal rates where only one of the tasks has a training split."""
-    joined = {name: {task: 1.0 for task, _ in entry.parts.values()} for name, entry in catalog.tasks().items() if entry.parts}
+    together = {name: entry.parts for name, entry in catalog.tasks().items() if not entry.has_data}
+    joined = {name: {task: 1.0 for task, _ in parts.values()} for name, parts in together.items()}
     return joined | {
         f"{form}super_glue{dpr}_v102_proportional": super_glue(form, bool(dpr))
         for form in ("taskless_", "")

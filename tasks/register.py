@@ -21,9 +21,9 @@ VOCABULARY = "gs://t5-data/vocabs/cc_all.32000.100extra/sentencepiece.model"
 
 
 def register(vocabulary_path: str = VOCABULARY) -> None:
-    """Adds what seqio's registries do not have yet. A task that is put together from others becomes a mixture of them."""
+    """Adds what seqio's registries do not have yet. A task that is all put together from others becomes a mixture of them."""
     for name, entry in catalog.tasks().items():
-        if not entry.parts and name not in seqio.TaskRegistry.names():
+        if entry.has_data and name not in seqio.TaskRegistry.names():
             built = importlib.import_module(entry.module).task(name, vocabulary_path)
             metrics = [_metric(metric, entry) for metric in entry.metrics]
             seqio.TaskRegistry.add_provider(name, built.replace(postprocess_fn=_postprocess(entry), metric_fns=metrics))

@@ -14,7 +14,12 @@ from tasks import catalog, metrics, postprocessors
 FOLDER = Path(tasks.__file__).parent
 TINY = Path(__file__).parent / "data" / "tiny.spiece.model"
 
-
+# The inputs of each, of the columns of its files.
+DEMO = {
+    "gloss_topic": "gloss: {text}",
+    "webster_topic": "gloss: {text}",
+    "verse_pair": "verse1: {first} verse2: {second}",
+}
 # What the postprocessors of any task want of a row.
 ROW = {"inputs": "x", "label": 1, "answers": ["1"], **{f"idx/{key}": 0 for key in ("paragraph", "question", "passage", "query")}}
 
@@ -83,7 +88,8 @@ def test_t5x_finds_every_task_and_mixture_in_seqios_registry():
         "import seqio, tasks.register\n"
         "from tasks import catalog, mixtures\n"
         "tasks.register.register()  # again is no error\n"
-        "print([n for n, e in catalog.tasks().items() if not e.parts and n not in seqio.TaskRegistry.names()])\n"
+        "print([n for n, e in catalog.tasks().items() if e.has_data and n not in seqio.TaskRegistry.names()])\n"
+        "print(sorted(seqio.get_mixture_or_task('webster_topic').splits))\n"
         "print([n for n in mixtures.all_mixtures() if n not in seqio.MixtureRegistry.names()])\n"
         "boolq = seqio.get_mixture_or_task('taskless_super_glue_boolq_v102')\n"
         "answers = boolq.postprocess_fn(' True ', example={}, is_target=False), None\n"
@@ -92,17 +98,48 @@ def test_t5x_finds_every_task_and_mixture_in_seqios_registry():
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=FOLDER.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["[]", "[]", "{'accuracy': 50.0} True", "10"]
+    assert done.stdout.splitlines() == ["[]", "['test']", "[]", "{'accuracy': 50.0} True", "10"]
 
 
-def test_the_labels_of_gloss_topic_are_those_in_its_files():
-    entry = catalog.lookup("gloss_topic")
-    for file in entry.data_files.values():
-        with open(FOLDER / file, encoding="utf-8", newline="") as opened:
-            rows = list(csv.DictReader(opened, delimiter="\t", quoting=csv.QUOTE_NONE))
-        assert list(rows[0]) == ["id", "text", "label"]
+def read(file: str) -> list[dict[str, str]]:
+    with open(FOLDER / file, encoding="utf-8", newline="") as opened:
+        return list(csv.DictReader(opened, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+@pytest.mark.parametrize("name", DEMO)
+def test_the_rows_and_labels_of_a_demo_task_are_those_in_its_files(name):
+    entry = catalog.lookup(name)
+    columns = [column for _, column in entry.text.fields]
+    for split, file in entry.data_files.items():
+        rows = read(file)
+        assert len(rows) == len({row["id"] for row in rows}) == entry.rows[split], file
+        assert list(rows[0]) == ["id", *columns, "label"]
         assert {row["label"] for row in rows} == set(entry.labels), file
-        assert all(row["text"].strip() == row["text"] != "" for row in rows), file
+        assert all(row[column].strip() == row[column] != "" for row in rows for column in columns), file
+
+
+def test_a_demo_tasks_rows_are_in_no_order_of_their_labels():
+    """Rows that are grouped by label make a last tenth, or first rows, of one label."""
+    for name in DEMO:
+        for file in catalog.lookup(name).data_files.values():
+            labels = [row["label"] for row in read(file)]
+            assert set(labels[:60]) == set(labels[-60:]) == set(labels), file
+
+
+def test_verse_pair_is_balanced():
+    for file in catalog.lookup("verse_pair").data_files.values():
+        labels = [row["label"] for row in read(file)]
+        assert labels.count("same") == labels.count("different"), file
+
+
+def test_webster_topic_trains_on_gloss_topic_and_is_asked_in_the_same_words():
+    gloss, webster = catalog.lookup("gloss_topic"), catalog.lookup("webster_topic")
+    assert (webster.text, webster.labels, webster.metrics) == (gloss.text, gloss.labels, gloss.metrics)
+    assert [catalog.locate("webster_topic", split) for split in ("train", "validation", "test")] == [
+        ("gloss_topic", "train"),
+        ("gloss_topic", "validation"),
+        ("webster_topic", "test"),
+    ]
 
 
 def test_a_task_of_the_users_own_is_a_module_and_a_name():
@@ -118,11 +155,18 @@ def test_an_unknown_task_comes_with_the_choices(name):
     assert set(caught.value.choices) == {*catalog.tasks(), *catalog.aliases()}
 
 
-def test_the_demo_is_a_seqio_task():
+@pytest.mark.parametrize("name", DEMO)
+def test_a_demo_task_is_a_seqio_task_of_its_own_files_in_its_format(name):
     from tasks import tab_separated
 
-    task = tab_separated.task("gloss_topic", str(TINY))
-    assert tuple(task.splits) == tuple(catalog.lookup("gloss_topic").splits)
+    entry = catalog.lookup(name)
+    task = tab_separated.task(name, str(TINY))
+    assert {split: task.num_input_examples(split) for split in task.splits} == {s: entry.rows[s] for s in entry.data_files}
+    example = next(iter(task.get_dataset(None, "test", use_cached=False, shuffle=False).as_numpy_iterator()))
+    row = read(entry.data_files["test"])[0]
+    assert example["inputs_pretokenized"].decode() == DEMO[name].format(**row)
+    assert (example["targets_pretokenized"].decode(), example["id"].decode()) == (row["label"], row["id"])
+    assert example["inputs"][-1] == example["targets"][-1] == 1  # end of sequence
 
 
 def test_tasks_import_nothing_of_ptune():

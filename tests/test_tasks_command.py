@@ -13,6 +13,7 @@ def test_the_list_has_every_short_name_once_with_its_rows(ptune):
     assert code == 0 and len(rows) == len(json.loads(out))
     assert set(catalog.aliases()) <= set(rows) and "gloss_topic" in rows
     assert rows["boolq"]["rows"] == {"train": 9427, "validation": 3270, "test": 3245}
+    assert rows["webster_topic"]["rows"] == {"train": 4020, "validation": 600, "test": 2366}
     assert rows["squad_to_bio_asq"]["rows"] == {"train": 87599, "validation": 10570, "test": 1504}
 
 

@@ -55,7 +55,7 @@ def listed(every: bool) -> list[dict]:
     for name, entry in catalog.tasks().items():
         if every or name in short or entry.group in ("demo", "transfer") and not name.startswith(("glue", "taskless")):
             parts = {s: catalog.lookup(task).rows.get(part) for s, (task, part) in entry.parts.items()}
-            counts = {split: (parts or entry.rows).get(split) for split in entry.splits}
+            counts = {split: {**entry.rows, **parts}.get(split) for split in entry.splits}
             shown = {"name": name if every else short.get(name, name), "full_name": name, "group": entry.group}
             rows.append({**shown, "rows": counts, "labels": entry.labels, "scores": entry.headline, "source": entry.source})
     return rows
