@@ -17,6 +17,7 @@ COMMANDS = {
     "train": ("ptune_cli.commands.train", "Train", "tune prompts on a frozen T5"),
     "eval": ("ptune_cli.commands.eval", "Eval", "score a trained prompt on a task"),
     "infer": ("ptune_cli.commands.infer", "Infer", "answer lines of text with a trained prompt"),
+    "sweep": ("ptune_cli.sweeps.sweep", "Sweep", "train at every point of a grid, and compare"),
     "tasks": ("ptune_cli.commands.tasks", "Tasks", "list the tasks, or describe one"),
     "prepare": ("ptune_cli.commands.prepare", "Prepare", "turn tasks into token arrays, ahead of training"),
     "pretrain": ("ptune_cli.commands.pretrain", "Pretrain", "train the weights of a T5 itself"),

@@ -14,6 +14,7 @@ from ptune_cli.evaluation.score import majority
 from ptune_cli.file_task import shown
 from ptune_cli.reports.learning_curve import FIGURE, draw
 from ptune_cli.runs import RunFolder
+from ptune_cli.t5.config import parameter_count
 
 FILE = "results.json"
 KEPT = ("prompt", "model", "design")  # where a member's row says what the run keeps of it
@@ -40,8 +41,15 @@ def write(folder: RunFolder, experiment: Experiment, frozen: Frozen, found: Mapp
         }
     if (folder.path / "metrics.jsonl").is_file():
         draw(folder.path)
-    head = {"method": experiment.settings.method, "base_model": frozen.name, "base_fingerprint": frozen.fingerprint}
-    folder.write_json(FILE, {**head, "tasks": tasks})
+    content = {
+        "method": experiment.settings.method,
+        "protocol": experiment.settings.protocol,
+        "base_model": frozen.name,
+        "base_fingerprint": frozen.fingerprint,
+        "parameters": parameter_count(frozen.config),
+        "tasks": tasks,
+    }
+    folder.write_json(FILE, content)
 
 
 def show(folder: RunFolder, as_json: bool) -> None:

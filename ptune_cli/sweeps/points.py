@@ -1,0 +1,73 @@
+"""The points of a sweep: command lines of `ptune train`, checked before the first of them runs."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ptune_cli import config
+from ptune_cli.commands.train import Train
+from ptune_cli.config import flags
+from ptune_cli.errors import UserError
+
+FILE = "gin"  # the axis whose values are gin files
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run. Points with equal `labels` differ in their seed alone."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]  # (axis, value)
+    arguments: tuple[str, ...]  # of `ptune train`
+    folder: Path
+    text: str  # the resolved gin, which the run folder will hold
+
+    @property
+    def log(self) -> Path:
+        """What its command prints; outside the run folder, which a mistaken command leaves as if it had never been."""
+        return self.folder.parent / "logs" / f"{self.name}.log"
+
+    def finished(self) -> bool:
+        """Whether the run has its results, under this very configuration."""
+        config_file = self.folder / "config.gin"
+        return (self.folder / "results.json").is_file() and config_file.read_text(encoding="utf-8") == self.text
+
+
+def expand(base: Sequence[str], over: Sequence[str], output: str) -> list[Point]:
+    """The grid of `over` ("NAME=VALUE VALUE", where NAME is a flag of `ptune train`, or gin for files) on the files `base`.
+
+    Seeds of prompts train together in one run; a method that trains one model a run gets a point for each seed.
+    UserError for an axis without values, and for any point that `ptune train` would refuse to build.
+    """
+    axes = [_axis(text) for text in over]
+    return [point for labels in itertools.product(*axes) for point in _points(base, labels, Path(output))]
+
+
+def _axis(text: str) -> list[tuple[str, str]]:
+    name, equals, values = text.partition("=")
+    if not (name and equals and values.split()):
+        raise UserError(f"'{text}' is no axis of a sweep", "expected NAME=VALUE VALUE, as in prompt.length=1 5 20")
+    return [(name, value) for value in values.split()]
+
+
+def _points(base: Sequence[str], labels: tuple[tuple[str, str], ...], output: Path) -> list[Point]:
+    arguments = [word for file in base for word in ("--gin", file)]
+    # Files first: a flag wins over any of them.
+    for name, value in sorted(labels, key=lambda label: label[0] != FILE):
+        arguments += [f"--{name}", value]
+    name = "-".join(Path(value).stem if axis == FILE else value.replace("/", "_") for axis, value in labels) or "run"
+    train, _ = _resolve([*arguments, "--output", str(output / name)])
+    if train.method != "model" or len(train.seeds) == 1:
+        return [_point(name, labels, arguments, output)]
+    return [_point(f"{name}-{seed}", labels, [*arguments, "--seeds", str(seed)], output) for seed in train.seeds]
+
+
+def _point(name: str, labels: tuple[tuple[str, str], ...], arguments: Sequence[str], output: Path) -> Point:
+    whole = [*arguments, "--output", str(output / name)]
+    return Point(name, labels, tuple(whole), output / name, _resolve(whole)[1])
+
+
+def _resolve(arguments: Sequence[str]) -> tuple[Train, str]:
+    given = flags.parse(Train, list(arguments))
+    return config.load(Train, given.files, given.bindings, given.flags, given.search_paths)

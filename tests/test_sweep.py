@@ -1,0 +1,199 @@
+"""`ptune sweep`: a grid of runs, none of them run twice, none stopped by another's failure, compared at the end."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from processes import python
+
+from ptune_cli.errors import UserError
+from ptune_cli.reports import sweep_figure, sweep_table
+from ptune_cli.reports.sweep_results import collect
+from ptune_cli.sweeps.points import expand
+
+TESTS = Path(__file__).parent  # the module of the task is found in the current folder
+SWEEP = "import sys; from ptune_cli import cli; sys.exit(cli.main(sys.argv[1:]))"
+SETTINGS = """
+from __gin__ import dynamic_registration
+from ptune_cli import base_model
+from ptune_cli.commands import train
+from ptune_cli.prompts import bank
+from ptune_cli.training import loop
+
+base_model.BaseModel.checkpoint = "{model}"
+train.Train.model = @base_model.BaseModel()
+train.Train.tasks = ("kinds:kinds",)
+train.Train.seeds = (0, 1)
+train.Train.prompt = @bank.Prompt()
+train.Train.steps = 4
+train.Train.batch_size = 4
+train.Train.input_length = 48
+train.Train.evaluation_batch = 16
+train.Train.protocol = "rank"
+train.Train.every = @loop.Every()
+bank.Prompt.length = 3
+loop.Every.evaluate = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def settings(model, tmp_path_factory) -> str:
+    """A gin file of short runs on the tiny model."""
+    file = tmp_path_factory.mktemp("gin") / "short.gin"
+    file.write_text(SETTINGS.format(model=model))
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def swept(settings, tmp_path_factory):
+    """A finished sweep: two prompt lengths, and a learning rate that no run survives."""
+    from ptune_cli import cli
+
+    folder = tmp_path_factory.mktemp("swept") / "sweep"
+    over = "prompt.length=2 3,optimizer.learning_rate=0.3 1e38"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(TESTS)
+        assert cli.main(["sweep", "--base", settings, "--over", over, "--output", str(folder)]) == 1
+    return folder
+
+
+def starts(run: Path) -> int:
+    return len(json.loads((run / "run.json").read_text())["starts"])
+
+
+def test_a_grid_is_every_combination_and_seeds_of_prompts_are_one_run(settings):
+    points = expand([settings], ["prompt.length=2 3", "steps=4 8"], "out")
+    assert [point.name for point in points] == ["2-4", "2-8", "3-4", "3-8"]
+    assert points[1].labels == (("prompt.length", "2"), ("steps", "8"))
+    assert points[1].arguments == ("--gin", settings, "--prompt.length", "2", "--steps", "8", "--output", "out/2-8")
+
+
+def test_a_method_that_trains_one_model_a_run_has_a_point_for_each_seed(settings):
+    points = expand([settings], ["method=prompt model"], "out")
+    assert [point.name for point in points] == ["prompt", "model-0", "model-1"]
+    assert points[1].labels == points[2].labels and points[2].arguments[-4:] == ("--seeds", "1", "--output", "out/model-1")
+
+
+def test_a_flag_wins_over_a_file_whatever_the_order_of_the_axes(settings, tmp_path):
+    other = tmp_path / "other.gin"
+    other.write_text("from __gin__ import dynamic_registration\nfrom ptune_cli.commands import train\ntrain.Train.steps = 100\n")
+    [point] = expand([settings], ["steps=4", f"gin={other}"], "out")
+    assert "train.Train.steps = 4\n" in point.text and point.name == "4-other"
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ("prompt.length", "'prompt.length' is no axis of a sweep; expected NAME=VALUE VALUE"),
+        ("prompt.length=", "is no axis"),
+        ("prompt.lenght=2 3", "lenght"),
+        ("prompt.length=2 none", "none"),
+        ("stepps=2 3", "no flag --stepps; did you mean '--steps'?"),
+    ],
+)
+def test_a_mistake_is_found_before_anything_runs(over, message, settings, tmp_path):
+    with pytest.raises(UserError, match=".*") as error:
+        expand([settings], ["steps=4", over], str(tmp_path / "out"))
+    assert message in str(error.value) and not (tmp_path / "out").exists()
+
+
+def test_a_point_that_fails_is_named_and_stops_no_other(swept):
+    assert {folder.name for folder in swept.iterdir() if (folder / "results.json").is_file()} == {"2-0.3", "3-0.3"}
+    assert "is not finite at step" in (swept / "logs" / "3-1e38.log").read_text()
+
+
+def test_a_row_is_the_mean_over_seeds_of_what_the_runs_say(swept):
+    rows = json.loads((swept / "sweep.json").read_text())
+    assert [row["labels"]["prompt.length"] for row in rows] == ["2", "3"]
+    for row in rows:
+        [result] = json.loads((swept / f"{row['labels']['prompt.length']}-0.3/results.json").read_text())["tasks"].values()
+        scores = [member["rank_accuracy"] for member in result["members"]]
+        assert row["scores"] == scores and row["mean"] == pytest.approx(sum(scores) / 2) and len(scores) == 2
+        assert (row["untuned"], row["majority"]) == (result["untuned"]["rank_accuracy"], result["majority"]["accuracy"])
+    table = (swept / "sweep.md").read_text().splitlines()
+    assert table[0].startswith("| task | prompt.length | optimizer.learning_rate | accuracy, rank | seeds |") and len(table) == 4
+
+
+def test_a_finished_point_is_not_run_again(swept, settings, ptune, monkeypatch):
+    monkeypatch.chdir(TESTS)
+    before = (swept / "sweep.json").read_text()
+    over = "prompt.length=2 3,optimizer.learning_rate=0.3"
+    code, out, errors = ptune("sweep", "--base", settings, "--over", over, "--output", swept, "--json")
+    assert code == 0, errors
+    assert "2 points, 2 finished" in errors and "[" not in errors
+    assert [starts(swept / name) for name in ("2-0.3", "3-0.3")] == [1, 1]
+    assert json.loads(out) == json.loads(before)
+
+
+def test_a_point_under_another_configuration_is_not_taken_for_finished(swept, settings):
+    [same, other] = [
+        expand([settings], ["prompt.length=2", f"optimizer.learning_rate={rate}"], str(swept))[0] for rate in (0.3, 0.30001)
+    ]
+    assert same.finished()
+    (swept / other.name).symlink_to(same.folder)
+    assert not other.finished()
+    (swept / other.name).unlink()
+
+
+def test_a_dry_run_lists_commands_that_are_still_to_run(swept, settings, ptune):
+    code, out, _ = ptune(
+        "sweep", "--base", settings, "--over", "prompt.length=2 5,optimizer.learning_rate=0.3", "--output", swept, "--dry_run"
+    )
+    lines = out.splitlines()
+    assert code == 0 and [line.split()[0] for line in lines] == ["finished", "to"]
+    assert lines[1].endswith(
+        f"ptune train --gin {settings} --prompt.length 5 --optimizer.learning_rate 0.3 --output {swept}/5-0.3"
+    )
+
+
+def test_told_to_stop_it_saves_and_goes_on_from_there(settings, tmp_path):
+    arguments = ("sweep", "--base", settings, "--over", "prompt.length=2 3,steps=3000", "--output", tmp_path / "sweep")
+    with python(SWEEP, *arguments, cwd=TESTS) as process:
+        metrics = tmp_path / "sweep/2-3000/metrics.jsonl"
+        while process.poll() is None and not (metrics.is_file() and metrics.stat().st_size):
+            pass
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate()
+    assert process.returncode == 75, errors
+    assert "stopped at step" in (tmp_path / "sweep/logs/2-3000.log").read_text()
+    assert not (tmp_path / "sweep/3-3000").exists()
+    with python(SWEEP, *arguments, "--jobs", "2", "--dry_run", cwd=TESTS) as process:
+        out, errors = process.communicate()
+    assert process.returncode == 0 and out.count("to run") == 2, errors
+
+
+def run_folder(folder: Path, method: str, seeds, score: float, parameters: int) -> Path:
+    """A finished run as its results.json tells it."""
+    members = [{"member": f"t-{seed}", "seed": seed, "rank_accuracy": score + seed, "invalid": 2.0} for seed in seeds]
+    task = {
+        "headline": ["accuracy"],
+        "n": 10,
+        "members": members,
+        "majority": {"accuracy": 20.0},
+        "untuned": {"rank_accuracy": 25.0},
+    }
+    content = {"method": method, "protocol": "rank", "base_model": "m", "parameters": parameters, "tasks": {"t": task}}
+    folder.mkdir()
+    (folder / "results.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_runs_that_differ_in_their_seed_are_one_row_and_a_line_of_the_picture(tmp_path):
+    runs = []
+    for model, parameters in (("nano", 1_000_000), ("tiny", 8_000_000)):
+        labels = (("model.checkpoint", model), ("gin", "methods/prompt_tuning.gin"))
+        runs.append((labels, run_folder(tmp_path / f"{model}-prompt", "prompt", (0, 1, 2), 50.0, parameters)))
+        labels = (("model.checkpoint", model), ("gin", "methods/model_tuning.gin"))
+        runs += [(labels, run_folder(tmp_path / f"{model}-model-{s}", "model", (s,), 60.0, parameters)) for s in (0, 1, 2)]
+    rows = collect(runs)
+    assert [(row.mean, row.std, len(row.scores)) for row in rows] == [(51.0, 1.0, 3), (61.0, 1.0, 3)] * 2
+    png, svg = sweep_figure.draw(rows, tmp_path)
+    text = svg.read_text()
+    for words in ("model tuning", "prompt tuning", "model alone", "majority class", "model parameters", "8.0M"):
+        assert words in text
+    assert png.stat().st_size > 10_000
+    sweep_table.write(rows, tmp_path)
+    assert (
+        "| t | tiny | model_tuning | 61.0±1.0 | 3 | 2.0 | 25.0 | 20.0 | 10 |" in (tmp_path / "sweep.md").read_text().splitlines()
+    )
