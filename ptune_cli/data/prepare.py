@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import ptune_cli
+from ptune_cli.data.elements import elements
 from ptune_cli.data.fingerprint import check_split, fingerprint, resolve
 from ptune_cli.data.prepared import find
 from ptune_cli.data.vocabulary import Vocabulary
@@ -154,7 +155,7 @@ def _examples(provider: Any, task: str, split: str, vocabulary: Vocabulary, repo
     with _blaming(task, split):
         total = provider.num_input_examples(split)
         dataset = provider.get_dataset(None, split, use_cached=False, shuffle=False, try_in_mem_cache=False)
-        for done, features in enumerate(dataset.as_numpy_iterator(), start=1):
+        for done, features in enumerate(elements(dataset), start=1):
             yield _example(features, vocabulary)
             if done % REPORT_EVERY == 0:
                 report(done, total)
