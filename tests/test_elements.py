@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ptune_cli.data.elements import BATCH, elements
-from ptune_cli.data.prepare import _plain
+from ptune_cli.data.features import plain
 
 COUNT = 2 * BATCH + 3
 
@@ -48,7 +48,7 @@ def structures(tf) -> dict:
 
 
 def as_lines(rows) -> list[str]:
-    return [json.dumps(_plain(row), ensure_ascii=False) for row in rows]
+    return [json.dumps(plain(row), ensure_ascii=False) for row in rows]
 
 
 def test_every_structure_comes_apart_as_it_went_in():
