@@ -23,7 +23,7 @@ class GrowingArray:
 
     def extend(self, values: Sequence[int] | np.ndarray) -> None:
         """Appends `values`, cast to the array's dtype."""
-        self._file.write(np.asarray(values, self.dtype).tobytes())
+        self._file.write(np.ascontiguousarray(values, self.dtype).data)
         self.length += len(values)
 
     def append(self, value: int) -> None:

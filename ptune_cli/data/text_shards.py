@@ -1,7 +1,7 @@
 """Documents dealt at random over shards on disk, then shuffled shard by shard: memory holds one shard, not the whole text."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +36,9 @@ def gather(folder: Path, shards: int, dtype: np.typing.DTypeLike, end: int) -> t
     starts.append(0)
     for shard in range(shards):
         if (file := _file(folder, shard)).exists():
-            shuffled, lengths = _shuffled(np.fromfile(file, dtype), end, np.random.default_rng(shard))
-            starts.extend(ids.length + np.cumsum(lengths))
-            ids.extend(shuffled)
+            for document in _shuffled(np.fromfile(file, dtype), end, np.random.default_rng(shard)):
+                ids.extend(document)
+                starts.append(ids.length)
             file.unlink()
     documents, tokens = starts.length - 1, ids.length
     ids.close()
@@ -52,12 +52,12 @@ def _append(waiting: dict[int, list[bytes]], folder: Path) -> None:
             file.writelines(documents)
 
 
-def _shuffled(ids: np.ndarray, end: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The documents in another order, end to end, and how long each is."""
+def _shuffled(ids: np.ndarray, end: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """The documents in another order."""
     ends = np.flatnonzero(ids == end) + 1
     starts = np.concatenate([[0], ends[:-1]])
-    order = rng.permutation(len(ends))
-    return np.concatenate([ids[starts[i] : ends[i]] for i in order]), (ends - starts)[order]
+    for i in rng.permutation(len(ends)):
+        yield ids[starts[i] : ends[i]]
 
 
 def _file(folder: Path, shard: int) -> Path:
