@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from ptune_cli.base_model import fingerprint
+from ptune_cli.data.partial import Example
 from ptune_cli.data.prepared import default_cache, find
 from ptune_cli.data.vocabulary import Vocabulary
-from ptune_cli.data.writer import Example, locked, write
+from ptune_cli.data.writer import locked, write
 from ptune_cli.formats import huggingface
 from ptune_cli.formats import prompt as prompt_format
 from ptune_cli.formats.prompt import PromptFile
@@ -153,7 +154,7 @@ def prepared(name: str, rows: list[tuple[str, str]], vocabulary: Vocabulary, mon
         folder = find(f"{name}:{name}", split, vocabulary)
         facts = {"task": name, "split": split, "fingerprint": "", "vocabulary_sha256": vocabulary.sha256}
         with locked(folder):
-            write(folder, examples, {**facts, "postprocess": "label", "metrics": ["accuracy"], "headline": ["accuracy"]})
+            write(folder, [examples], {**facts, "postprocess": "label", "metrics": ["accuracy"], "headline": ["accuracy"]})
 
 
 def test_a_task_with_a_label_that_does_not_tokenise_is_refused(model, refused, tmp_path, monkeypatch):

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from ptune_cli.data import prepare, prepared
+from ptune_cli.data.partial import MAX_LABELS, Example
 from ptune_cli.data.preparation import ensure
 from ptune_cli.data.prepared import FILES, Prepared, find
 from ptune_cli.data.vocabulary import Vocabulary
-from ptune_cli.data.writer import MAX_LABELS, Example, locked, write
+from ptune_cli.data.writer import locked, write
 from ptune_cli.errors import UserError
 
 TINY = Path(__file__).parent / "data" / "tiny.spiece.model"
@@ -78,7 +79,7 @@ def vocabulary() -> Vocabulary:
 
 def written(folder: Path, examples=EXAMPLES, **facts) -> Path:
     with locked(folder):
-        write(folder, examples, {**FACTS, **facts})
+        write(folder, [examples], {**FACTS, **facts})
     return folder
 
 
@@ -175,11 +176,12 @@ def test_a_manifest_that_was_edited_is_refused(tmp_path):
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     program = """
         import resource, sys
-        from ptune_cli.data.writer import Example, locked, write
+        from ptune_cli.data.partial import Example
+        from ptune_cli.data.writer import locked, write
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # a file that cannot grow: what a full disk looks like
         example = Example([3] * 50, [4], {"inputs": "", "targets": ""})
         with locked(__import__("pathlib").Path(sys.argv[1])):
-            write(__import__("pathlib").Path(sys.argv[1]), (example for _ in range(10_000)), {"task": "toy", "split": "train"})
+            write(__import__("pathlib").Path(sys.argv[1]), [(example for _ in range(10_000))], {"task": "toy", "split": "train"})
     """
     done = run(program, tmp_path / "split")
     assert f"UserError: cannot write {tmp_path / 'split'}: File too large; free some space" in done.stderr
@@ -199,13 +201,14 @@ def test_killed_half_way_nothing_looks_complete_and_a_rerun_cleans_up(tmp_path):
     folder = tmp_path / "split"
     program = """
         import pathlib, sys, time
-        from ptune_cli.data.writer import Example, locked, write
+        from ptune_cli.data.partial import Example
+        from ptune_cli.data.writer import locked, write
         def endless():
             yield Example([3] * 50_000, [4], {"inputs": "", "targets": ""})  # more than one buffer: it is on disk
             print("begun", flush=True)
             time.sleep(600)
         with locked(pathlib.Path(sys.argv[1])):
-            write(pathlib.Path(sys.argv[1]), endless(), {})
+            write(pathlib.Path(sys.argv[1]), [endless()], {})
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program), str(folder)], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "begun\n"

@@ -10,13 +10,13 @@ from typing import Any
 import ptune_cli
 from ptune_cli.data import file_splits, tables
 from ptune_cli.data.fingerprint import fingerprint
+from ptune_cli.data.partial import MAX_LABELS, Example
 from ptune_cli.data.prepared import Prepared, find
 from ptune_cli.data.vocabulary import Vocabulary
-from ptune_cli.data.writer import MAX_LABELS, Example, locked, write
+from ptune_cli.data.writer import locked, write
 from ptune_cli.errors import UserError, nearest
 from ptune_cli.file_task import FileTask, fill
 
-REPORT_EVERY = 500
 TARGET_FIELDS = ("targets", "label", "target")
 
 # How answers are compared: with the target, or with the best of the answers that every row has.
@@ -46,7 +46,9 @@ def prepare(own: FileTask, split: str, vocabulary: Vocabulary, cache: Path, repo
             **(ANSWERS if answered else LABEL),
             "versions": {"ptune": ptune_cli.__version__},
         }
-        write(folder, _examples(islice(texts(own, part.file), first, end), vocabulary, end - first, report), facts)
+        examples = _examples(islice(texts(own, part.file), first, end), vocabulary)
+        write(folder, [examples], facts, lambda done: report(done, end - first))
+        report(end - first, end - first)
 
 
 def texts(own: FileTask, file: Path) -> Iterator[dict[str, Any]]:
@@ -90,11 +92,9 @@ def _survey(own: FileTask, file: Path) -> tuple[int, list[str] | None, bool]:
     return count, labels, answered
 
 
-def _examples(rows: Iterator[dict], vocabulary: Vocabulary, total: int, report: Report) -> Iterator[Example]:
-    for done, row in enumerate(rows, 1):
+def _examples(rows: Iterator[dict], vocabulary: Vocabulary) -> Iterator[Example]:
+    for row in rows:
         yield Example(vocabulary.encode(row["inputs"]), vocabulary.encode(row["targets"]), row)
-        if done % REPORT_EVERY == 0 or done == total:
-            report(done, total)
 
 
 def _default_target(own: FileTask, row: Mapping) -> str:

@@ -16,7 +16,7 @@ from ptune_cli.errors import UserError, nearest
 from ptune_cli.file_task import FileTask
 from tasks import catalog
 
-FORMAT = "ptune-prepared-2"
+FORMAT = "ptune-prepared-3"
 READER = 1  # of a user's own files: what `data.files` makes of the same file
 
 

@@ -14,22 +14,22 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import ptune_cli
+from ptune_cli.data.elements import elements
+from ptune_cli.data.features import example
 from ptune_cli.data.fingerprint import check_split, fingerprint, resolve
+from ptune_cli.data.partial import Example
 from ptune_cli.data.prepared import find
 from ptune_cli.data.vocabulary import Vocabulary
-from ptune_cli.data.writer import Example, locked, write
+from ptune_cli.data.writer import locked, write
 from ptune_cli.errors import UserError, nearest
 
-REPORT_EVERY = 500
-TOKENS = ("inputs", "targets")
 SEED = 0
+BYTES_A_SHARD = 64 * 2**20
 
 Report = Callable[[int, int | None], None]
 
@@ -83,6 +83,8 @@ def prepare(task: str, split: str, vocabulary: Vocabulary, cache_dir: Path, repo
             provider = _build(task, entry.module, vocabulary)
             _download(provider.source, cache_dir)
             check_split(task, split, tuple(provider.splits))
+            total = provider.num_input_examples(split)
+            shards = _shards(provider, task, split, vocabulary)
         facts = {
             "task": task,
             "split": split,
@@ -95,7 +97,8 @@ def prepare(task: str, split: str, vocabulary: Vocabulary, cache_dir: Path, repo
         }
         if ":" not in task:
             facts["labels"] = entry.labels
-        write(folder, _examples(provider, task, split, vocabulary, report), facts)
+        done = write(folder, shards, facts, lambda done: report(done, total))
+        report(done, done)
     return folder
 
 
@@ -145,56 +148,40 @@ def _import_seqio() -> Any:
     return seqio
 
 
-def _examples(provider: Any, task: str, split: str, vocabulary: Vocabulary, report: Report) -> Iterator[Example]:
-    """All examples of a split, in the order of its source, one at a time."""
+def _shards(provider: Any, task: str, split: str, vocabulary: Vocabulary) -> list[Iterator[Example]]:
+    """The examples of a split, in as many parts as a process that dies should not have to do twice.
+
+    Preprocessors see one part at a time, as where seqio shares a task out among hosts.
+    """
+    import seqio
+
+    count = _shard_count(provider.source, split)
+    infos = [seqio.ShardInfo(index, count) if count > 1 else None for index in range(count)]
+    return [_examples(provider, task, split, vocabulary, info) for info in infos]
+
+
+def _shard_count(source: Any, split: str) -> int:
+    """As many shards as the files of the source make, with BYTES_A_SHARD or more in each; 1 if they are no files."""
     import tensorflow as tf
 
-    tf.random.set_seed(SEED)  # seqio draws the seeds of preprocessors from it: the same fingerprint, the same content
-    done = 0
+    files = source.list_shards(split)
+    try:
+        size = sum(tf.io.gfile.stat(file).length for file in files) if len(files) > 1 else 0
+    except tf.errors.OpError:  # names of something else
+        return 1
+    return max(min(len(files), size // BYTES_A_SHARD), 1)
+
+
+def _examples(provider: Any, task: str, split: str, vocabulary: Vocabulary, shard: Any) -> Iterator[Example]:
+    """The examples of a `seqio.ShardInfo`, or of the whole split, in the order of the source."""
+    import tensorflow as tf
+
+    # seqio draws the seeds of preprocessors from it: the same fingerprint and shard, the same content.
+    tf.random.set_seed(SEED + (shard.index if shard else 0))
     with _blaming(task, split):
-        total = provider.num_input_examples(split)
-        dataset = provider.get_dataset(None, split, use_cached=False, shuffle=False, try_in_mem_cache=False)
-        for done, features in enumerate(dataset.as_numpy_iterator(), start=1):
-            yield _example(features, vocabulary)
-            if done % REPORT_EVERY == 0:
-                report(done, total)
-    report(done, done)
-
-
-def _example(features: Mapping[str, Any], vocabulary: Vocabulary) -> Example:
-    """Tokens without end of sequence, and every other field; the texts are the ones from before tokenisation."""
-    inputs, targets = (_tokens(features, name, vocabulary) for name in TOKENS)
-    row = {key.removesuffix("_pretokenized"): _plain(value) for key, value in features.items() if key not in TOKENS}
-    for name, tokens in (("inputs", inputs), ("targets", targets)):
-        if name not in row:  # the task kept no text
-            row[name] = vocabulary.decode(tokens)
-    return Example(inputs, targets, row)
-
-
-def _tokens(features: Mapping[str, Any], name: str, vocabulary: Vocabulary) -> np.ndarray:
-    if name == "inputs" and name not in features:  # a language model's task has targets only
-        return np.zeros(0, np.int32)
-    if name not in features:
-        raise ValueError(f"its examples have the fields {', '.join(sorted(features))}; expected '{name}'")
-    tokens = np.asarray(features[name])
-    if tokens.ndim != 1 or not np.issubdtype(tokens.dtype, np.integer):
-        raise ValueError(f"'{name}' is {tokens.dtype} of rank {tokens.ndim}; expected token ids of rank 1")
-    if tokens.size and not 0 <= tokens.min() <= tokens.max() < vocabulary.size:
-        raise ValueError(f"'{name}' has an id outside the vocabulary's 0..{vocabulary.size - 1}")
-    return tokens[:-1] if tokens.size and tokens[-1] == vocabulary.eos_id else tokens
-
-
-def _plain(value: Any) -> Any:
-    """A value of TensorFlow or NumPy as what JSON holds."""
-    if hasattr(value, "to_list"):  # ragged
-        return _plain(value.to_list())
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        order = {"use_cached": False, "shuffle": False, "try_in_mem_cache": False}
+        for features in elements(provider.get_dataset(None, split, shard_info=shard, **order)):
+            yield example(features, vocabulary)
 
 
 @contextlib.contextmanager
