@@ -18,6 +18,7 @@ COMMANDS = {
     "eval": ("ptune_cli.commands.eval", "Eval", "score a trained prompt on a task"),
     "infer": ("ptune_cli.commands.infer", "Infer", "answer lines of text with a trained prompt"),
     "tasks": ("ptune_cli.commands.tasks", "Tasks", "list the tasks, or describe one"),
+    "models": ("ptune_cli.commands.models", "Models", "list the models that ship with ptune, or describe one"),
     "prepare": ("ptune_cli.commands.prepare", "Prepare", "turn tasks into token arrays, ahead of training"),
     "pretrain": ("ptune_cli.commands.pretrain", "Pretrain", "train the weights of a T5 itself"),
 }
