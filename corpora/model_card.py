@@ -26,15 +26,16 @@ POINTER = "A stage of the model `{size}`: its card is [../{size}/README.md](../{
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m corpora.model_card", description=__doc__)
     parser.add_argument("size", help="nano, micro, tiny, ...: the runs are SIZE_STAGE")
-    parser.add_argument(
-        "--stages", nargs="+", choices=STAGES, help="which to ship, lm600 among them (default: all; of tiny, span and lm600)"
-    )
+    parser.add_argument("--stages", nargs="+", choices=STAGES, help="default: all; of tiny, span and lm600")
     parser.add_argument("--assets", type=pathlib.Path, default=shipped.ASSETS, help="where the models go")
     parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("corpora/build"), help="where the runs are")
     given = parser.parse_args(arguments)
     stages = given.stages or SHIPPED.get(given.size, STAGES)
     if MAIN not in stages:
         parser.error(f"without {MAIN} there is no model {given.size}, which holds the card")
+    unfinished = [stage for stage in stages if not (given.runs / f"{given.size}_{stage}" / "model").is_dir()]
+    if unfinished:
+        parser.error(f"no model yet of {given.size}'s {', '.join(unfinished)} in {given.runs}")
     ship(given.size, stages, given.runs, given.assets)
 
 

@@ -23,7 +23,8 @@ text says about peoples, women and faiths.
 
 Each stage of LM adaptation is a run of its own, whose learning rate falls to 0 at its end. Loss is per target token on
 {held_out} examples of text that was not trained on, the same for every model, under the stage's own objective: losses of
-different objectives do not compare. Tokens are encoder and decoder positions that are not padding. All ran in float32 on 2 CPU cores.
+different objectives do not compare. Tokens are encoder and decoder positions that are not padding. All ran
+in float32 on 2 CPU cores.
 
 ![losses](loss.png)
 

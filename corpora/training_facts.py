@@ -58,6 +58,6 @@ def _settings(run: pathlib.Path) -> dict:
 
 
 def _command(run: pathlib.Path) -> str:
-    """The command line that started the run, as it is typed where ptune is installed."""
-    program, *arguments = json.loads((run / "run.json").read_text())["starts"][0]["command"]
-    return " ".join([pathlib.Path(program).name, *arguments])
+    """The command line that started the run, without where ptune is installed."""
+    arguments = json.loads((run / "run.json").read_text())["starts"][0]["command"][1:]
+    return " ".join(["ptune", *arguments])

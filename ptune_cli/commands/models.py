@@ -114,9 +114,11 @@ def _vocabulary(folder: Path) -> dict | None:
 
 
 def _size(found: Mapping) -> tuple[int, int]:
-    return found["parameters_besides_embeddings"], sum(
-        phase["steps"] for phase in (found["training"] or {"phases": []})["phases"]
-    )
+    return found["parameters_besides_embeddings"], sum(phase["steps"] for phase in _phases(found))
+
+
+def _phases(found: Mapping) -> list[dict]:
+    return found["training"]["phases"] if found["training"] else []
 
 
 def _show(models: list[dict]) -> None:
