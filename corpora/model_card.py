@@ -40,8 +40,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def ship(size: str, stages: Sequence[str], runs: pathlib.Path, assets: pathlib.Path) -> None:
-    """Copy the stages' models with their facts, draw their losses, and write the cards of all sizes in `assets`."""
+    """Copy the stages' models with their facts, draw their losses, and write the cards of all sizes in `assets`.
+
+    What was shipped of this size before is removed.
+    """
     sources = json.loads((runs / "text" / "sources.json").read_text())
+    for old in (assets / size, *assets.glob(f"{size}_*")):
+        shutil.rmtree(old, ignore_errors=True)
     for stage in stages:
         run, target = runs / f"{size}_{stage}", assets / (size if stage == MAIN else f"{size}_{stage}")
         _copy(run / "model", target)
@@ -55,7 +60,6 @@ def ship(size: str, stages: Sequence[str], runs: pathlib.Path, assets: pathlib.P
 
 
 def _copy(model: pathlib.Path, target: pathlib.Path) -> None:
-    shutil.rmtree(target, ignore_errors=True)  # files of an older model must not stay beside the new one
     target.mkdir(parents=True)
     for name in FILES:
         shutil.copyfile(model / name, target / name)

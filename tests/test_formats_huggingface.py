@@ -253,7 +253,13 @@ def test_transformers_cuts_text_as_every_model_that_ships_does(name):
     theirs = transformers.AutoTokenizer.from_pretrained(shipped.locate(name))
     ours = Vocabulary(Path(shipped.locate(name)) / "spiece.model")
     assert len(theirs) == ours.size
-    for text in ("gloss: a large bird of prey", "Hello   World \u00e9 \u65e5\u672c", "a <extra_id_0> b <extra_id_99> c.", " 12,345.67 ", ""):
+    for text in (
+        "gloss: a large bird of prey",
+        "Hello   World \u00e9 \u65e5\u672c",
+        "a <extra_id_0> b <extra_id_99> c.",
+        " 12,345.67 ",
+        "",
+    ):
         assert theirs(text).input_ids == [*ours.encode(text), ours.eos_id]
 
 
