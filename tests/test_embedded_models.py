@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ptune_cli import shipped
-from ptune_cli.commands.models import facts
+from ptune_cli.model_facts import facts
 
 SIZES = ("nano", "micro", "tiny")
 STAGES = {"span": [2000], "lm60": [2000, 60], "lm300": [2000, 300], "lm600": [2000, 600]}  # the steps of each phase

@@ -11,7 +11,7 @@ import pytest
 
 from corpora import model_card
 from ptune_cli import cli, shipped
-from ptune_cli.commands import models
+from ptune_cli.model_facts import facts
 
 ROWS = model_folder.config().vocab_size
 SIZES = f"--config.vocab_size {ROWS} --config.emb_dim 8 --config.num_heads 2 --config.head_dim 4 --config.mlp_dim 8".split()
@@ -78,8 +78,8 @@ def test_the_last_stage_bears_the_sizes_name_and_the_others_point_to_its_card(as
 
 
 def test_the_facts_are_those_of_the_runs(assets, runs):
-    span, adapted = shipped.training(assets / "pea")["phases"]  # pyright: ignore[reportOptionalSubscript]
-    assert [span] == shipped.training(assets / "pea_span")["phases"]  # pyright: ignore[reportOptionalSubscript]
+    span, adapted = shipped.training(assets / "pea")["phases"]
+    assert [span] == shipped.training(assets / "pea_span")["phases"]
     assert (span["objective"], span["initial"], span["steps"], span["seed"]) == ("SpanCorruption", None, 6, 0)
     assert (adapted["objective"], adapted["initial"], adapted["steps"], adapted["seed"]) == ("PrefixLM", "pea_span", 4, 1)
     assert (span["examples"], span["held_out_examples"]) == (24, 8)
@@ -88,7 +88,7 @@ def test_the_facts_are_those_of_the_runs(assets, runs):
     losses = [row["validation/loss"] for row in rows if "validation/loss" in row]
     assert [(point["step"], point["loss"]) for point in adapted["held_out"]] == list(zip((0, 2, 4), losses, strict=True))
     assert span["command"].startswith("ptune pretrain --text ") and f"--output {runs / 'pea_span'} --steps 6" in span["command"]
-    assert shipped.training(assets / "pea")["text"] == [  # pyright: ignore[reportOptionalSubscript]
+    assert shipped.training(assets / "pea")["text"] == [
         {"name": "ponds", "licence": "public domain", "documents": 40, "words": 360, "bytes": 2_000_000}
     ]
 
@@ -101,9 +101,9 @@ def test_every_card_compares_all_sizes_whichever_shipped_last(assets):
         assert header[3:] == ["span corruption, step 0", "span corruption, step 6", *(f"prefix LM, step {n}" for n in (0, 2, 4))]
         found = {row[0].strip("`"): row for row in rows if len(row) == len(header)}
         for name in ("pea", "bean"):
-            facts = models.facts(name)
-            losses = {"span": facts["training"]["phases"][0]["held_out"], "lm": facts["training"]["phases"][1]["held_out"]}
-            assert found[name][1] == f"{facts['parameters_besides_embeddings']:,}"
+            model = facts(name)
+            losses = {"span": model["training"]["phases"][0]["held_out"], "lm": model["training"]["phases"][1]["held_out"]}
+            assert found[name][1] == f"{model['parameters_besides_embeddings']:,}"
             assert found[name][4] == f"{losses['span'][-1]['loss']:.3f}" and found[name][7] == f"{losses['lm'][-1]['loss']:.3f}"
         assert found["bean"][6] == "" != found["pea"][6]
 
@@ -112,7 +112,7 @@ def test_a_card_tells_of_its_own_stages_commands_and_text(assets):
     card = (assets / "pea" / "README.md").read_text()
     assert "| `pea_lm60` | `pea_span` | prefix LM | 2 | 8 |" in card and "| `bean" not in card.partition("## Sizes")[0]
     for name in ("pea", "pea_lm60", "pea_span"):
-        assert models.facts(name)["training"]["phases"][-1]["command"] in card
+        assert facts(name)["training"]["phases"][-1]["command"] in card
     assert card.count("ptune pretrain ") == 3 and "| ponds | public domain | 40 | 360 | 2.0 |" in card
 
 

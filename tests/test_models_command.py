@@ -34,6 +34,13 @@ def test_the_list_is_a_table_for_people(ptune):
     for name, model in facts.items():
         assert f"{model['parameters'] / 1e6:.1f}M" in rows[name]
         assert rows[name][-1] == model["fingerprint"][:8]
+        (vocabulary,) = [line for line in out.splitlines() if f"sha256 {model['vocabulary']['sha256'][:12]}: " in line]
+        assert name in vocabulary.partition(": ")[2].split(", ")
+
+
+def test_the_table_fits_into_80_columns(ptune, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert all(f" {name} " in ptune("models")[1] for name in shipped.names())
 
 
 @pytest.mark.parametrize("name", shipped.names())
