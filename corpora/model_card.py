@@ -1,143 +1,74 @@
-"""Ships a pre-trained model: its folder into ptune_cli/assets, with a card and a picture of its losses.
+"""Ships the models of one size: copies them into ptune_cli/assets, and writes the card that tells how they were made.
 
-python -m corpora.model_card tiny corpora/build/tiny_span corpora/build/tiny_lm
+python -m corpora.model_card nano
+python -m corpora.model_card tiny
+
+`corpora/build/nano_lm600` becomes the model `nano`, any other stage `nano_STAGE`. The cards of the sizes that ship already are
+written again, because every card compares them all.
 """
 
+import argparse
 import json
 import pathlib
 import shutil
-import sys
+from collections.abc import Sequence
 
-import matplotlib
+from corpora import loss_picture, model_card_text, training_facts
+from ptune_cli import shipped
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-from ptune_cli.formats import huggingface
-from ptune_cli.t5.config import parameter_count
-
-CARD = """# {name}
-
-A T5 1.1 of {body:,} parameters besides embeddings, made for demos, tests and teaching: small enough to ship, real enough to
-be prompt-tuned. {encoder} encoder and {decoder} decoder layers, d_model {d}, {heads} heads of {head}, MLP {mlp}, {total:,}
-parameters in all, stored in bfloat16. Made as the paper's models were: span corruption first, then LM adaptation.
-
-Not for use as a language model: it has read {megabytes:.0f} MB of mostly old text (`corpora/README.md`) about once, and repeats
-what that text says about peoples, women and faiths.
-
-## Training
-
-| phase | objective | steps | examples | tokens seen | held-out loss at the start | at the end | perplexity |
-|---|---|---|---|---|---|---|---|
-{phases}
-
-Loss is per target token of text that was not trained on, under the phase's own objective, so phases do not compare with each
-other. Tokens are encoder and decoder positions that are not padding. Both phases ran in float32 on 2 CPU cores, seeds 0 and 1.
-
-![losses](loss.png)
-
-The commands (`make tiny-model` runs them all):
-
-```
-{commands}
-```
-
-## Text
-
-| source | licence of the text | documents | words | MB |
-|---|---|---|---|---|
-{sources}
-
-Packages, versions and checksums: `corpora/packages.py`. The vocabulary (`spiece.model`, 6,000 pieces and 100 sentinels) is
-trained on the same text. Weights and vocabulary are under the repository's licence, Apache-2.0; WordNet's text asks that its
-notice be kept, which `tasks/data/gloss_topic/LICENSE` does.
-
-## Loading
-
-`ptune train --model.checkpoint {name}`; or in transformers, `T5ForConditionalGeneration.from_pretrained(folder)`.
-"""
+STAGES = ("span", "lm60", "lm300", "lm600")
+SHIPPED = {"tiny": ("span", "lm600")}  # the sizes of which not every stage ships: one of tiny's is 16 MB
+MAIN = "lm600"  # the stage that bears the size's name
+FILES = ("config.json", "model.safetensors", "spiece.model")
+POINTER = "A stage of the model `{size}`: its card is [../{size}/README.md](../{size}/README.md).\n"
 
 
-def main(name: str, *runs: str) -> None:
-    """Copy the last run's model, and tell of all its runs."""
-    target = pathlib.Path("ptune_cli/assets") / name
-    target.mkdir(parents=True, exist_ok=True)
-    for file in (pathlib.Path(runs[-1]) / "model").iterdir():
-        shutil.copyfile(file, target / file.name)
-    folders = [pathlib.Path(run) for run in runs]
-    draw(folders, target / "loss.png")
-    (target / "README.md").write_text(card(name, folders), encoding="utf-8")
-    print(f"{name}: {sum(f.stat().st_size for f in target.iterdir()) / 1e6:.1f} MB in {target}")
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m corpora.model_card", description=__doc__)
+    parser.add_argument("size", help="nano, micro, tiny, ...: the runs are SIZE_STAGE")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, help="default: all; of tiny, span and lm600")
+    parser.add_argument("--assets", type=pathlib.Path, default=shipped.ASSETS, help="where the models go")
+    parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("corpora/build"), help="where the runs are")
+    given = parser.parse_args(arguments)
+    stages = given.stages or SHIPPED.get(given.size, STAGES)
+    if MAIN not in stages:
+        parser.error(f"without {MAIN} there is no model {given.size}, which holds the card")
+    unfinished = [stage for stage in stages if not (given.runs / f"{given.size}_{stage}" / "model").is_dir()]
+    if unfinished:
+        parser.error(f"no model yet of {given.size}'s {', '.join(unfinished)} in {given.runs}")
+    ship(given.size, stages, given.runs, given.assets)
 
 
-def card(name: str, runs: list[pathlib.Path]) -> str:
-    config = huggingface.read_config(runs[-1] / "model" / "config.json")
-    total = parameter_count(config)
-    sources = json.loads(pathlib.Path("corpora/build/text/sources.json").read_text())
-    return CARD.format(
-        name=name,
-        body=total - 2 * config.vocab_size * config.emb_dim,
-        total=total,
-        encoder=config.num_encoder_layers,
-        decoder=config.num_decoder_layers,
-        d=config.emb_dim,
-        heads=config.num_heads,
-        head=config.head_dim,
-        mlp=config.mlp_dim,
-        megabytes=sum(source["train"]["bytes"] for source in sources) / 1e6,
-        phases="\n".join(_phase(run) for run in runs),
-        commands="\n".join(_commands(runs)),
-        sources="\n".join(_source(source) for source in sources),
-    )
+def ship(size: str, stages: Sequence[str], runs: pathlib.Path, assets: pathlib.Path) -> None:
+    """Copy the stages' models with their facts, draw their losses, and write the cards of all sizes in `assets`.
+
+    What was shipped of this size before is removed.
+    """
+    sources = json.loads((runs / "text" / "sources.json").read_text())
+    for old in (assets / size, *assets.glob(f"{size}_*")):
+        shutil.rmtree(old, ignore_errors=True)
+    for stage in stages:
+        run, target = runs / f"{size}_{stage}", assets / (size if stage == MAIN else f"{size}_{stage}")
+        _copy(run / "model", target)
+        facts = training_facts.training(run, sources)
+        (target / shipped.TRAINING).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        (target / shipped.CARD).write_text(POINTER.format(size=size), encoding="utf-8")
+        print(f"{target.name}: {sum(file.stat().st_size for file in target.iterdir()) / 1e6:.1f} MB in {target}")
+    loss_picture.draw(_panels(size, stages, runs), assets / size / "loss.png")
+    for name, text in model_card_text.cards(assets).items():
+        (assets / name / shipped.CARD).write_text(text, encoding="utf-8")
 
 
-def rows(run: pathlib.Path) -> list[dict]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+def _copy(model: pathlib.Path, target: pathlib.Path) -> None:
+    target.mkdir(parents=True)
+    for name in FILES:
+        shutil.copyfile(model / name, target / name)
 
 
-def draw(runs: list[pathlib.Path], file: pathlib.Path) -> None:
-    """Training and held-out loss by step, a panel for each phase."""
-    figure, axes = plt.subplots(1, len(runs), figsize=(5 * len(runs), 3.5), layout="constrained", squeeze=False)
-    for axis, run in zip(axes[0], runs, strict=True):
-        for key, label in (("train/loss/model", "training"), ("validation/loss", "held out")):
-            points = [(row["step"], row[key]) for row in rows(run) if key in row]
-            axis.plot(*zip(*points, strict=True), label=label, linewidth=1.2)
-        axis.set_title(run.name)
-        axis.set_xlabel("step")
-        axis.set_ylabel("loss per target token")
-        axis.grid(alpha=0.3)
-        axis.legend(frameon=False)
-    figure.savefig(file, dpi=110)
-    plt.close(figure)
-
-
-def _phase(run: pathlib.Path) -> str:
-    setting = {}
-    for line in (run / "config.gin").read_text().splitlines():
-        key, equals, value = line.partition(" = ")
-        if equals:
-            setting[key] = value
-    steps, batch = int(setting["pretrain.Pretrain.steps"]), int(setting["pretrain.Pretrain.batch_size"])
-    objective = setting["pretrain.Pretrain.objective"].strip("@()").rpartition(".")[2]
-    logged = [row for row in rows(run) if row.get("examples_per_second")]
-    tokens = sum(row["tokens_per_second"] / row["examples_per_second"] for row in logged) / len(logged) * steps * batch
-    losses = [row["validation/loss"] for row in rows(run) if "validation/loss" in row]
-    perplexity = [row["validation/perplexity"] for row in rows(run) if "validation/perplexity" in row][-1]
-    numbers = f"{steps:,} | {steps * batch:,} | {tokens / 1e6:.1f}M | {losses[0]:.3f} | {losses[-1]:.3f} | {perplexity:.1f}"
-    return f"| {run.name} | {objective} | {numbers} |"
-
-
-def _commands(runs: list[pathlib.Path]) -> list[str]:
-    made = [f"python -m corpora.{module}" for module in ("fetch", "demo_tasks", "clean", "vocabulary")]
-    trained = [f"ptune pretrain --gin gin/runs/pretrain_{run.name}.gin" for run in runs]
-    return [*made, *trained, f"python -m corpora.model_card tiny {' '.join(map(str, runs))}"]
-
-
-def _source(source: dict) -> str:
-    train = source["train"]
-    numbers = f"{train['documents']:,} | {train['words']:,} | {train['bytes'] / 1e6:.1f}"
-    return f"| {source['name']} | {source['licence']} | {numbers} |"
+def _panels(size: str, stages: Sequence[str], runs: pathlib.Path) -> dict[str, list[pathlib.Path]]:
+    adapted = [runs / f"{size}_{stage}" for stage in stages if stage != "span"]
+    return {"span corruption": [runs / f"{size}_span"], "LM adaptation": adapted}
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -1,26 +1,23 @@
 """The base model of a run: where the frozen weights, their sizes and their vocabulary come from."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from ptune_cli import shipped
 from ptune_cli.data.prepared import default_cache
 from ptune_cli.data.vocabulary import Vocabulary
-from ptune_cli.errors import UserError, nearest, nearest_path
+from ptune_cli.errors import UserError
 from ptune_cli.formats import huggingface, t5x, vocabulary_file
 from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.t5.config import T5Config
+from ptune_cli.t5.fingerprint import fingerprint
 from ptune_cli.t5.model import T5
-
-ASSETS = Path(__file__).parent / "assets"
 
 
 @dataclass(frozen=True)
@@ -73,14 +70,7 @@ class BaseModel:
 
     def folder(self) -> str:
         """The checkpoint's path; UserError with the nearest name if there is neither a shipped model nor a path."""
-        if (ASSETS / self.checkpoint / "config.json").is_file() and "/" not in self.checkpoint:
-            return str(ASSETS / self.checkpoint)
-        if self.checkpoint.startswith("gs://") or Path(self.checkpoint).expanduser().exists():
-            return str(Path(self.checkpoint).expanduser()) if "://" not in self.checkpoint else self.checkpoint
-        raise UserError(
-            f"no model '{self.checkpoint}': neither a shipped model nor a path",
-            nearest_path(self.checkpoint) if "/" in self.checkpoint else nearest(self.checkpoint, shipped()),
-        )
+        return shipped.locate(self.checkpoint)
 
     def load_vocabulary(self) -> Vocabulary:
         """The vocabulary alone, for preparing data before any weight is read."""
@@ -113,11 +103,6 @@ class BaseModel:
         return Frozen(self.checkpoint, config, params, vocabulary, mark)
 
 
-def shipped() -> list[str]:
-    """The names of the models inside the package."""
-    return sorted(path.parent.name for path in ASSETS.glob("*/config.json"))
-
-
 def save(folder: Path, config: T5Config, params: Mapping, vocabulary: Vocabulary, dtype: str = "float32") -> None:
     """Write a model as a Hugging Face folder, with its vocabulary beside it. UserError where that cannot be done."""
     huggingface.write(folder, config, {name: array.astype(dtype) for name, array in flat_parameters(params).items()})
@@ -132,18 +117,3 @@ def nested(flat: Mapping[str, Any]) -> dict:
 def flat_parameters(params: Mapping) -> dict[str, np.ndarray]:
     """A nested tree as {"encoder/layers_0/...": array}."""
     return {name: np.asarray(array) for name, array in flatten_dict(params, sep="/").items()}
-
-
-def fingerprint(flat: Mapping[str, np.ndarray]) -> str:
-    """A sha256 that says which weights a prompt belongs to: the same for every file format and for float32 and bfloat16.
-
-    It covers names, shapes and up to 8,191 values of each array, rounded to bfloat16 and evenly spread: reading all of
-    XXL's 44 GB would take a minute, and two models that agree in all these do not differ.
-    """
-    digest = hashlib.sha256()
-    for name in sorted(flat):
-        array = np.asarray(flat[name])
-        values = array.reshape(-1)[:: max(array.size // 4096, 1)].astype(np.float32).astype(ml_dtypes.bfloat16)
-        digest.update(json.dumps([name, list(array.shape)]).encode())
-        digest.update(values.view(np.uint16).astype("<u2").tobytes())
-    return digest.hexdigest()

@@ -9,7 +9,6 @@ import model_folder
 import numpy as np
 import pytest
 
-from ptune_cli.base_model import fingerprint
 from ptune_cli.data.partial import Example
 from ptune_cli.data.prepared import default_cache, find
 from ptune_cli.data.vocabulary import Vocabulary
@@ -17,6 +16,7 @@ from ptune_cli.data.writer import locked, write
 from ptune_cli.formats import huggingface
 from ptune_cli.formats import prompt as prompt_format
 from ptune_cli.formats.prompt import PromptFile
+from ptune_cli.t5.fingerprint import fingerprint
 
 TESTS = Path(__file__).parent
 MEMBER = "kinds.kinds-p5-1"
@@ -45,7 +45,7 @@ FLAGS = {
     "--tasks gloss_topc": "no task 'gloss_topc'; did you mean 'gloss_topic'?",
     "--tasks gloss_topic --validation_split valid": "no split 'valid'; did you mean 'validation'?",
     "--tasks kindz:kinds": "no module 'kindz' on the import path",
-    "--model.checkpoint tni": "no model 'tni': neither a shipped model nor a path; did you mean 'tiny'? (have: tiny)",
+    "--model.checkpoint tni": "no model 'tni': neither a shipped model nor a path; did you mean 'tiny'? (have: ",
     "--gin runs/dmo.gin": "no gin file 'runs/dmo.gin'; did you mean 'runs/demo.gin'?",
     "--stpes 3": "no flag --stpes; did you mean '--steps'?",
     "--every.svae 3": "--every.svae: loop.Every has no parameter 'svae'; did you mean 'save'?",

@@ -13,11 +13,13 @@ import pytest
 from flax.serialization import msgpack_serialize
 from flax.traverse_util import unflatten_dict
 
-from ptune_cli.base_model import BaseModel, fingerprint, flat_parameters, shipped
+from ptune_cli import shipped
+from ptune_cli.base_model import BaseModel, flat_parameters
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
 from ptune_cli.formats import huggingface
 from ptune_cli.t5.config import T5Config, parameter_shapes
+from ptune_cli.t5.fingerprint import fingerprint
 
 VOCABULARY = str(model_folder.VOCABULARY)
 CONFIG = replace(model_folder.config(), emb_dim=4, num_heads=1, head_dim=4, mlp_dim=6)
@@ -106,7 +108,7 @@ def test_a_prompt_file_can_tell_its_base_model(folder, tmp_path):
 
 
 def test_a_model_that_ships_is_found_by_its_name():
-    assert "tiny" in shipped()
+    assert "tiny" in shipped.names()
     model = BaseModel(checkpoint="tiny")
     assert model.sizes().vocab_size >= model.load_vocabulary().size
     assert Path(model.folder(), "model.safetensors").is_file()

@@ -11,6 +11,8 @@ import pytest
 from flax.traverse_util import unflatten_dict
 from safetensors.numpy import load_file, save_file
 
+from ptune_cli import shipped
+from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
 from ptune_cli.formats import huggingface
 from ptune_cli.t5.config import T5Config, parameter_shapes
@@ -209,26 +211,56 @@ def ptune_logits(config: T5Config, params: dict[str, np.ndarray], ids: np.ndarra
     return np.asarray(T5(config).apply({"params": unflatten_dict(params, sep="/")}, ids, target_ids))
 
 
-def ids_and_targets() -> tuple[np.ndarray, np.ndarray]:
+def ids_and_targets(size: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens below `size`, with padding: inputs [3, 11] and the decoder's inputs [3, 5]."""
     rng = np.random.default_rng(1)
-    ids, target_ids = rng.integers(2, 20, (3, 11)), rng.integers(2, 20, (3, 5))
+    ids, target_ids = rng.integers(2, size, (3, 11)), rng.integers(2, size, (3, 5))
     ids[1, 6:] = 0
     target_ids[:, 0] = 0
     return ids.astype(np.int32), target_ids.astype(np.int32)
 
 
-@pytest.mark.parametrize("config", [T5_1_1, T5_1_0], ids=["1.1", "1.0"])
-def test_transformers_computes_the_same_logits_from_a_written_folder(config, tmp_path):
+def transformers_logits(folder: Path, ids: np.ndarray, target_ids: np.ndarray) -> np.ndarray:
+    """In float32, whatever the weights are stored in."""
     torch = pytest.importorskip("torch", reason="torch is not among the test requirements")
     transformers = pytest.importorskip("transformers", reason="transformers is not among the test requirements")
-    huggingface.write(tmp_path, config, random_params(config))
-    theirs = transformers.T5ForConditionalGeneration.from_pretrained(tmp_path).eval()
-    ids, target_ids = ids_and_targets()
+    theirs = transformers.T5ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
     with torch.no_grad():
         given = {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(ids > 0)}
-        logits = theirs(**given, decoder_input_ids=torch.tensor(target_ids)).logits.numpy()
+        return theirs(**given, decoder_input_ids=torch.tensor(target_ids)).logits.numpy()
+
+
+@pytest.mark.parametrize("config", [T5_1_1, T5_1_0], ids=["1.1", "1.0"])
+def test_transformers_computes_the_same_logits_from_a_written_folder(config, tmp_path):
+    huggingface.write(tmp_path, config, random_params(config))
+    logits = transformers_logits(tmp_path, *ids_and_targets())
     # 1e-4: two implementations in float32, that sum in different orders
-    np.testing.assert_allclose(ptune_logits(config, *huggingface.read(tmp_path)[1:], ids, target_ids), logits, atol=1e-4, rtol=0)
+    ours = ptune_logits(config, *huggingface.read(tmp_path)[1:], *ids_and_targets())
+    np.testing.assert_allclose(ours, logits, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_transformers_computes_the_same_logits_from_every_model_that_ships(name):
+    config, params = huggingface.read(shipped.locate(name))
+    ids, target_ids = ids_and_targets(config.vocab_size)
+    logits = transformers_logits(Path(shipped.locate(name)), ids, target_ids)
+    np.testing.assert_allclose(ptune_logits(config, params, ids, target_ids), logits, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_transformers_cuts_text_as_every_model_that_ships_does(name):
+    transformers = pytest.importorskip("transformers", reason="transformers is not among the test requirements")
+    theirs = transformers.AutoTokenizer.from_pretrained(shipped.locate(name))
+    ours = Vocabulary(Path(shipped.locate(name)) / "spiece.model")
+    assert len(theirs) == ours.size
+    for text in (
+        "gloss: a large bird of prey",
+        "Hello   World \u00e9 \u65e5\u672c",
+        "a <extra_id_0> b <extra_id_99> c.",
+        " 12,345.67 ",
+        "",
+    ):
+        assert theirs(text).input_ids == [*ours.encode(text), ours.eos_id]
 
 
 @pytest.mark.parametrize("config", [T5_1_1, T5_1_0], ids=["1.1", "1.0"])

@@ -14,12 +14,13 @@ from flax.traverse_util import flatten_dict
 from processes import python
 
 from ptune_cli import __version__
-from ptune_cli.base_model import BaseModel, fingerprint
+from ptune_cli.base_model import BaseModel
 from ptune_cli.commands.train import Train
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.formats import huggingface
 from ptune_cli.formats import prompt as prompt_format
 from ptune_cli.prompts.bank import Prompt
+from ptune_cli.t5.fingerprint import fingerprint
 from ptune_cli.training.loop import Every
 
 TESTS = Path(__file__).parent  # the module of the task is found in the current folder

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import model_folder
 
-from ptune_cli.base_model import ASSETS
 from ptune_cli.data.preparation import ensure
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.data.vocabulary import Vocabulary
+from ptune_cli.shipped import ASSETS
 
 SUPER_GLUE = ("boolq", "cb", "copa", "multirc", "record", "rte", "wic", "wsc")
 GLUE = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "glue_rte", "wnli")

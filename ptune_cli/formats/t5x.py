@@ -1,7 +1,7 @@
 """Reads T5X checkpoints: any container (msgpack and Zarr, Orbax), any layout of the tree, into T5's flat parameters."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,18 @@ def read(path: str | Path, config: T5Config, dtype: str = "float32") -> dict[str
 
     with ThreadPoolExecutor(READERS) as pool:
         return {name: part for parts in pool.map(load, stored) for name, part in parts.items()}
+
+
+def stored_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
+    """The parameters {T5X name in the flat layout: shape} of the newest step in `path`, without reading any value.
+
+    Raises UserError where there is no checkpoint.
+    """
+    step = find_step(path)
+    checkpoint = Checkpoint(step)
+    names = _parameters(checkpoint.names)
+    split = partial(flat, bias_per_layer=True, path=step)  # true: reads no value to see whether layers share a bias
+    return {part: shape for array in checkpoint.open(names) for part, shape in _split_shapes(array, names, split)}
 
 
 def find_step(path: str | Path) -> str:
@@ -83,9 +95,13 @@ def _check(stored: list[Stored], names: dict[str, str], split: Callable, expecte
     shapes: dict[str, tuple[int, ...]] = {}
     for array in stored:
         check_float(array.name, array.dtype.name, step)
-        stand_in = np.broadcast_to(np.float32(0), array.shape)  # takes no memory, and splits as the array will
-        for name, part in split(names[array.name], stand_in):
+        for name, shape in _split_shapes(array, names, split):
             if name in shapes:
                 raise UserError(f"{step} holds {name} twice, in two layouts of the tree", "remove one of them")
-            shapes[name] = part.shape
+            shapes[name] = shape
     check_shapes(shapes, expected, step)
+
+
+def _split_shapes(array: Stored, names: dict[str, str], split: Callable) -> Iterator[tuple[str, tuple[int, ...]]]:
+    stand_in = np.broadcast_to(np.float32(0), array.shape)  # takes no memory, and splits as the array will
+    return ((name, part.shape) for name, part in split(names[array.name], stand_in))

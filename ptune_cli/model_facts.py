@@ -1,0 +1,79 @@
+"""What a model is, by its name or path: sizes, vocabulary, fingerprint, training. JAX is not needed, so it is quick."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from ptune_cli import shipped
+from ptune_cli.data.vocabulary import Vocabulary
+from ptune_cli.formats import huggingface, vocabulary_file
+from ptune_cli.t5.config import parameter_shapes
+from ptune_cli.t5.fingerprint import fingerprint
+
+EMBEDDINGS = ("token_embedder/embedding", "decoder/logits_dense/kernel")  # what "besides embeddings" leaves out
+LAYER = re.compile(r"(encoder|decoder)/layers_\d+/pre_mlp_layer_norm/scale")
+
+
+def facts(name: str) -> dict:
+    """What is known of a model, by its name or path, as `--json` prints it. None stands for what its files do not tell.
+
+    No weight is read except for the fingerprint, and that only of models that ship. Raises UserError for no such model.
+    """
+    folder = shipped.locate(name)
+    found = {"name": name, **(_of_huggingface(Path(folder)) if huggingface.is_huggingface(folder) else _of_t5x(folder))}
+    weights = huggingface.read(folder, "bfloat16")[1] if name in shipped.names() else None
+    return {**found, "fingerprint": fingerprint(weights) if weights else None, "training": shipped.training(folder)}
+
+
+def _of_huggingface(folder: Path) -> dict:
+    config = huggingface.read_config(folder / huggingface.CONFIG)
+    return {
+        "format": "Hugging Face",
+        "folder": str(folder),
+        **_sizes(parameter_shapes(config)),
+        "num_heads": config.num_heads,
+        "vocabulary": _vocabulary(folder),
+        "weights_bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors")),
+    }
+
+
+def _of_t5x(folder: str) -> dict:
+    from ptune_cli.formats import t5x  # imports JAX by way of flax, which takes as long as all else here
+
+    sizes = _sizes(t5x.stored_shapes(folder))
+    return {
+        "format": "T5X",
+        "folder": t5x.find_step(folder),
+        **sizes,
+        "num_heads": None,
+        "vocabulary": None,
+        "weights_bytes": None,
+    }
+
+
+def _sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict:
+    counts = {name: _product(shape) for name, shape in shapes.items()}
+    stacks = [found[1] for name in shapes if (found := LAYER.fullmatch(name))]
+    rows, width = shapes.get(EMBEDDINGS[0], (None, None))
+    return {
+        "parameters_besides_embeddings": sum(n for name, n in counts.items() if name not in EMBEDDINGS),
+        "parameters": sum(counts.values()),
+        "d_model": width,
+        "encoder_layers": stacks.count("encoder"),
+        "decoder_layers": stacks.count("decoder"),
+        "embedding_rows": rows,
+    }
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    count = 1
+    for n in shape:
+        count *= n
+    return count
+
+
+def _vocabulary(folder: Path) -> dict | None:
+    if not any((folder / name).is_file() for name in vocabulary_file.NAMES):
+        return None
+    found = Vocabulary(vocabulary_file.find(str(folder), folder))
+    return {"pieces": found.size - found.extra_ids, "sentinels": found.extra_ids, "sha256": found.sha256}
