@@ -134,6 +134,8 @@ def test_what_is_too_long_is_cut_before_its_end_of_sequence(tokens, expected):
 class Split:
     """The lengths of a split's examples, in tokens without EOS."""
 
+    targets_end = True
+
     def __init__(self, inputs, targets):
         self.input_lengths, self.target_lengths = np.array(inputs, np.int32), np.array(targets, np.int32)
 

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from ptune_cli.data import prepare, prepared
+from ptune_cli.data.batches import Batches, Source
+from ptune_cli.data.limits import limits
 from ptune_cli.data.partial import MAX_LABELS, Example
 from ptune_cli.data.preparation import ensure
 from ptune_cli.data.prepared import FILES, Prepared, find
@@ -38,7 +40,7 @@ EXAMPLES = [
 
 BIRDS = '''
 """A user's own tasks. The vocabulary is nowhere, as T5's own is for those who cannot reach Google Cloud."""
-import functools, os
+import dataclasses, functools, os
 import seqio
 import tensorflow as tf
 
@@ -67,6 +69,14 @@ add("birds_without_texts", preprocessors=(parse, functools.partial(seqio.preproc
 add("birds_that_fail", preprocessors=(parse, fail, *tokens))
 add("birds_without_tokens", preprocessors=(parse,), output_features={})
 add("birds_that_are_few", preprocessors=(parse, lambda data: data.filter(lambda example: False), *tokens))
+unended = {"inputs": features["inputs"], "targets": dataclasses.replace(features["targets"], add_eos=False)}
+
+@seqio.map_over_dataset
+def stop(example):
+    is_dog = tf.cast(example["targets_pretokenized"] == "dog", tf.int32)
+    return example | {"targets": tf.concat([example["targets"], tf.ones([is_dog], tf.int32)], axis=0)}
+
+add("birds_that_go_on", preprocessors=(parse, *tokens, stop), output_features=unended)
 seqio.MixtureRegistry.add("all_birds", ["birds"], default_rate=1.0)
 '''
 ROWS = [("a bird that swims", "duck"), ("a bird that dabbles in ponds", "duck"), ("not a bird: café 東京", "dog")]
@@ -406,6 +416,19 @@ def test_a_task_that_keeps_no_texts_gets_them_from_its_tokens(make, vocabulary):
     split = Prepared.open(make("birds:birds_without_texts", "train"))
     assert [split.row(i)["inputs"] for i in range(3)] == [vocabulary.decode(split.inputs(i)) for i in range(3)]
     assert split.labels == ("dog", "duck")
+
+
+def test_targets_that_go_on_are_not_ended(make, vocabulary):
+    """A prefix LM's target ends in end of sequence where the text does, and nowhere else: preparing and batching keep that."""
+    split = Prepared.open(make("birds:birds_that_go_on", "train"))
+    ended = [split.row(i)["targets"] == "dog" for i in range(3)]
+    assert not split.targets_end and sorted(ended) == [False, False, True]
+    lengths, _ = limits({("birds", "train"): split}, 64, None, False)
+    batches = Batches([Source(split, 0, lambda ids: ids, split.targets_end)], 1, lengths)
+    for step in range(3):
+        [[i]], [batch] = batches.rows(step), batches(step)
+        expected = [*vocabulary.encode(split.row(i)["targets"]), *([vocabulary.eos_id] if ended[i] else [])]
+        assert batch.targets[0].tolist() == expected + [0] * (lengths.targets - len(expected))
 
 
 def test_preparing_twice_gives_the_same_files(make, race):

@@ -91,7 +91,10 @@ class Experiment(ABC):
     def batches(self, layouts: Sequence[Layout]) -> Batches:
         """The order and layout of every step's rows. UserError if they do not divide into the microbatches."""
         settings = self.settings
-        sources = [Source(self.training(m.task), m.seed, place) for m, place in zip(self.bank, layouts, strict=True)]
+        sources = [
+            Source(self.training(member.task), member.seed, place, self.training(member.task).targets_end)
+            for member, place in zip(self.bank, layouts, strict=True)
+        ]
         return Batches(sources, settings.batch_size, self.lengths, settings.microbatches)
 
     def scorer(self, frozen: Frozen) -> Scorer:

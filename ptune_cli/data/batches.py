@@ -49,6 +49,7 @@ class Source:
     examples: Examples
     seed: int
     layout: Callable[[np.ndarray], np.ndarray]
+    targets_end: bool = True  # in EOS; a prefix LM's end in it only where the text does, and have it among their tokens
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ class Lengths:
     def input_ids(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         return np.append(ids[: self.inputs - 1], self.eos_id).astype(np.int32)
 
-    def target_ids(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
+    def target_ids(self, ids: Sequence[int] | np.ndarray, end: bool = True) -> np.ndarray:
+        if not end:
+            return np.asarray(ids[: self.targets], np.int32)
         return np.append(ids[: self.targets - 1], self.eos_id).astype(np.int32)
 
 
@@ -98,7 +101,7 @@ class Batches:
         for k, (source, indices) in enumerate(zip(self.sources, self.rows(step), strict=True)):
             for row, i in enumerate(indices):
                 ids = source.layout(self.lengths.input_ids(source.examples.inputs(i)))
-                targets = self.lengths.target_ids(source.examples.targets(i))
+                targets = self.lengths.target_ids(source.examples.targets(i), source.targets_end)
                 laid.append((ids, targets, k, (source.seed, step, row)))
         laid.sort(key=lambda example: len(example[0]))
         part = len(laid) // self.microbatches

@@ -11,9 +11,15 @@ from ptune_cli.data.vocabulary import Vocabulary
 TOKENS = ("inputs", "targets")
 
 
-def example(features: Mapping[str, Any], vocabulary: Vocabulary) -> Example:
-    """Tokens without end of sequence, and every other field; the texts are the ones from before tokenisation."""
+def example(features: Mapping[str, Any], vocabulary: Vocabulary, targets_end: bool = True) -> Example:
+    """Tokens without end of sequence, and every other field; the texts are the ones from before tokenisation.
+
+    Not `targets_end`: the task's targets end in it only where it has put it there itself, so theirs stays.
+    """
     inputs, targets = (_tokens(features, name, vocabulary) for name in TOKENS)
+    if targets_end:
+        targets = _without_end(targets, vocabulary)
+    inputs = _without_end(inputs, vocabulary)
     row = {key.removesuffix("_pretokenized"): plain(value) for key, value in features.items() if key not in TOKENS}
     for name, tokens in (("inputs", inputs), ("targets", targets)):
         if name not in row:  # the task kept no text
@@ -31,6 +37,10 @@ def _tokens(features: Mapping[str, Any], name: str, vocabulary: Vocabulary) -> n
         raise ValueError(f"'{name}' is {tokens.dtype} of rank {tokens.ndim}; expected token ids of rank 1")
     if tokens.size and not 0 <= tokens.min() <= tokens.max() < vocabulary.size:
         raise ValueError(f"'{name}' has an id outside the vocabulary's 0..{vocabulary.size - 1}")
+    return tokens
+
+
+def _without_end(tokens: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
     return tokens[:-1] if tokens.size and tokens[-1] == vocabulary.eos_id else tokens
 
 

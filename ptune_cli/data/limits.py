@@ -17,16 +17,16 @@ def limits(
     `targets` None means the longest target of these splits; `prompt` is the rows of the longest prompt. Raises UserError
     if targets would be cut and `cut_targets` is false: a cut "not_entailment" is another answer.
     """
-    longest = max(int(split.target_lengths.max(initial=0)) + 1 for split in splits.values())
+    longest = max(int(split.target_lengths.max(initial=0)) + split.targets_end for split in splits.values())
     found, notes = Lengths(inputs, longest if targets is None else targets, prompt), []
     if min(found.inputs, found.targets) < 2:
         raise UserError(f"input_length {found.inputs} and target_length {found.targets} must be at least 2 (one token, EOS)")
     for (task, name), split in splits.items():
         for kind, lengths, limit in (
-            ("inputs", split.input_lengths, found.inputs),
-            ("targets", split.target_lengths, found.targets),
+            ("inputs", split.input_lengths + 1, found.inputs),
+            ("targets", split.target_lengths + split.targets_end, found.targets),
         ):
-            cut = int(np.count_nonzero(lengths + 1 > limit))
+            cut = int(np.count_nonzero(lengths > limit))
             if not cut:
                 continue
             note = f"{task} {name}: {cut} of {len(split)} {kind} ({100 * cut / len(split):.1f}%) are cut to {limit} tokens"

@@ -93,6 +93,7 @@ def prepare(task: str, split: str, vocabulary: Vocabulary, cache_dir: Path, repo
             "postprocess": entry.postprocess,
             "metrics": entry.metrics,
             "headline": entry.headline,
+            "targets_end": _targets_end(provider),
             "versions": _versions(),
         }
         if ":" not in task:
@@ -123,6 +124,12 @@ def _build(task: str, module: str, vocabulary: Vocabulary) -> Any:
         for key, feature in provider.output_features.items()
     }
     return provider.replace(output_features=features)
+
+
+def _targets_end(provider: Any) -> bool:
+    """Whether all targets end in end of sequence."""
+    feature = provider.output_features.get("targets")
+    return feature is None or feature.add_eos
 
 
 def _download(source: Any, cache_dir: Path) -> None:
@@ -178,10 +185,11 @@ def _examples(provider: Any, task: str, split: str, vocabulary: Vocabulary, shar
 
     # seqio draws the seeds of preprocessors from it: the same fingerprint and shard, the same content.
     tf.random.set_seed(SEED + (shard.index if shard else 0))
+    end = _targets_end(provider)
     with _blaming(task, split):
         order = {"use_cached": False, "shuffle": False, "try_in_mem_cache": False}
         for features in elements(provider.get_dataset(None, split, shard_info=shard, **order)):
-            yield example(features, vocabulary)
+            yield example(features, vocabulary, end)
 
 
 @contextlib.contextmanager

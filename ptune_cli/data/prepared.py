@@ -1,6 +1,7 @@
 """A prepared split: one task's tokens, texts and facts in a folder. Reading it needs neither TensorFlow, seqio nor JAX.
 
-    inputs.npy   targets.npy                 int32: all examples' tokens end to end; no end of sequence, no truncation
+    inputs.npy   targets.npy                 int32: all examples' tokens end to end; no end of sequence (but that of targets
+                                             where the manifest's `targets_end` is false), no truncation
     input_offsets.npy   target_offsets.npy   int64: example i is tokens[offsets[i]:offsets[i + 1]]
     rows.jsonl   row_offsets.npy             one JSON object an example: its texts, and whatever its metrics need; byte offsets
     manifest.json                            what it is, how much there is, and the sha256 of every file
@@ -43,6 +44,7 @@ class Prepared:
         self.metrics: tuple[str, ...] = tuple(manifest["metrics"])
         self.headline: tuple[str, ...] = tuple(manifest["headline"])
         self.postprocess: str = manifest["postprocess"]
+        self.targets_end: bool = manifest["targets_end"]
         self._first, self._count = 0, manifest["examples"]
         self._arrays = {name: _load(folder / f"{name}.npy") for name in ARRAYS}
         self.input_lengths = np.diff(self._arrays["input_offsets"]).astype(np.int32)
@@ -81,7 +83,7 @@ class Prepared:
         return self._tokens("inputs", "input_offsets", i)
 
     def targets(self, i: int) -> np.ndarray:
-        """The target tokens of example `i`: int32 [S], read-only, without end of sequence."""
+        """The target tokens of example `i`: int32 [S], read-only, without the end of sequence that all of them have."""
         return self._tokens("targets", "target_offsets", i)
 
     def row(self, i: int) -> dict:

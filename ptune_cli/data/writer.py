@@ -36,7 +36,8 @@ def write(folder: Path, shards: Sequence[Iterable[Example]], facts: Mapping, rep
     """Writes the examples of all `shards`, and `facts` in the manifest, as `folder`. Returns how many examples there are.
 
     `facts` are task, split, fingerprint, vocabulary_sha256, postprocess, metrics, headline and any other; without
-    `labels`, those are the distinct target texts, sorted, or None if there are more than MAX_LABELS.
+    `labels`, those are the distinct target texts, sorted, or None if there are more than MAX_LABELS; without `targets_end`,
+    every target ends in end of sequence.
     Memory does not grow with the number of examples. The caller holds `locked(folder)`, so what an earlier process left
     half-way is taken up: shards that it finished, from the same facts, are not iterated over again. `report` is called
     with the number of examples written, now and then.
@@ -50,7 +51,7 @@ def write(folder: Path, shards: Sequence[Iterable[Example]], facts: Mapping, rep
             found = _write_examples(partial, shards, facts, report)
             if not found["examples"]:
                 raise UserError(f"task '{facts['task']}', split '{facts['split']}' has no example")
-            _write_manifest(partial, {"format": FORMAT, **found, **facts})
+            _write_manifest(partial, {"format": FORMAT, "targets_end": True, **found, **facts})
             (partial / PROGRESS).unlink(missing_ok=True)
             _sync(*partial.iterdir(), partial)
             partial.rename(folder)
