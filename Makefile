@@ -16,7 +16,7 @@ demo: setup ## tune a prompt on the embedded model and real text (2 cores: under
 	$(BIN)/ptune train --gin gin/runs/demo.gin
 
 test: setup ## run every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 
 lint: setup ## ruff, pyright and the import rules
 	$(BIN)/ruff check .

@@ -89,11 +89,7 @@ class BaseModel:
     def load(self) -> Frozen:
         """Read vocabulary and weights. UserError for whatever is missing, of another shape, or damaged."""
         folder, config, vocabulary = self.folder(), self.sizes(), self.load_vocabulary()
-        if vocabulary.size > config.vocab_size:
-            raise UserError(
-                f"the vocabulary {vocabulary.path} has {vocabulary.size} ids, the model only {config.vocab_size} embeddings",
-                "give the vocabulary that the checkpoint was trained with",
-            )
+        check_vocabulary(vocabulary, config)
         if huggingface.is_huggingface(folder):
             _, flat = huggingface.read(folder, self.weights_dtype)
         else:
@@ -101,6 +97,15 @@ class BaseModel:
         mark = fingerprint(flat)
         params = nested({name: jnp.asarray(array) for name, array in flat.items()})
         return Frozen(self.checkpoint, config, params, vocabulary, mark)
+
+
+def check_vocabulary(vocabulary: Vocabulary, config: T5Config) -> None:
+    """UserError if the model has no embedding for some of the vocabulary's ids: reading beyond the table gives NaN."""
+    if vocabulary.size > config.vocab_size:
+        raise UserError(
+            f"the vocabulary {vocabulary.path} has {vocabulary.size} ids, the model only {config.vocab_size} embeddings",
+            "give the vocabulary that belongs to the model",
+        )
 
 
 def save(folder: Path, config: T5Config, params: Mapping, vocabulary: Vocabulary, dtype: str = "float32") -> None:

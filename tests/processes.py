@@ -12,3 +12,27 @@ def python(code, *arguments, **options):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+# For `python`, with how, n and a ptune command line: at its n-th step the process kills itself ("kill"), or says that it is
+# there and waits for a line ("hold").
+STOPS = """
+    import os, signal, sys
+    from ptune_cli import cli
+    from ptune_cli.training.progress import Reporter
+
+    how, left = sys.argv[1], int(sys.argv[2])
+
+    def count(reporter, *work, counted=Reporter.count):
+        global left
+        left -= 1
+        if left == 0 and how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if left == 0 and how == "hold":
+            print("held", flush=True)
+            sys.stdin.readline()
+        counted(reporter, *work)
+
+    Reporter.count = count
+    sys.exit(cli.main(sys.argv[3:]))
+"""

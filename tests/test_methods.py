@@ -8,7 +8,7 @@ import model_folder
 import numpy as np
 import pytest
 import tiny
-from processes import python
+from processes import STOPS, python
 
 from ptune_cli.base_model import BaseModel, fingerprint
 from ptune_cli.commands.model_tuning import FOLDER
@@ -31,24 +31,6 @@ TUNE = (
     "true",
 )
 STEP = "--every.save", "5", "--steps", "20", "--every.evaluate", "5"
-# At its twelfth step the process kills itself.
-KILLED = """
-    import os, signal, sys
-    from ptune_cli import cli
-    from ptune_cli.training.progress import Reporter
-
-    left = 12
-
-    def count(reporter, *work, counted=Reporter.count):
-        global left
-        left -= 1
-        if not left:
-            os.kill(os.getpid(), signal.SIGKILL)
-        counted(reporter, *work)
-
-    Reporter.count = count
-    sys.exit(cli.main(sys.argv[1:]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +103,7 @@ def test_the_best_step_of_a_tuned_model_is_kept_and_not_the_last(model, tmp_path
 
 def test_model_tuning_killed_in_the_middle_ends_as_if_it_had_never_been(tuned, model, ptune, tmp_path):
     command = model_folder.train(model, tmp_path / "run", *TUNE, *STEP)
-    with python(KILLED, *command, cwd=TESTS) as killed:
+    with python(STOPS, "kill", 12, *command, cwd=TESTS) as killed:
         _, errors = killed.communicate()
     assert killed.returncode == -9, errors
     assert not (tmp_path / "run" / FOLDER).exists()

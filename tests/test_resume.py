@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import model_folder
 import numpy as np
 import pytest
-from processes import python
+from processes import STOPS, python
 
 from ptune_cli.runs import RunFolder
 from ptune_cli.training.optimizer import SGD, Adafactor
@@ -19,27 +19,6 @@ from ptune_cli.training.step import start
 RATES = ("seconds", "examples_per_second", "tokens_per_second")
 FLAGS = ("--seeds", "0,1", "--steps", "40", "--every.evaluate", "12", "--every.save", "5", "--every.log", "3")
 TESTS = Path(__file__).parent  # the module of the task is found in the current folder
-# At its n-th step the process kills itself, or says that it is there and waits for a line.
-STOPS = """
-    import os, signal, sys
-    from ptune_cli import cli
-    from ptune_cli.training.progress import Reporter
-
-    how, left = sys.argv[1], int(sys.argv[2])
-
-    def count(reporter, *work, counted=Reporter.count):
-        global left
-        left -= 1
-        if left == 0 and how == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if left == 0 and how == "hold":
-            print("held", flush=True)
-            sys.stdin.readline()
-        counted(reporter, *work)
-
-    Reporter.count = count
-    sys.exit(cli.main(sys.argv[3:]))
-"""
 
 
 def prompts(run: Path) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from ptune_cli.data.prepared import Prepared
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.evaluation.predict import Predictor, Protocol
 from ptune_cli.evaluation.score import Scorer, Scores
+from ptune_cli.file_task import shown
 from ptune_cli.prompts.bank import Member
 from ptune_cli.runs import RunFolder
 from ptune_cli.training.best import Best
@@ -87,6 +88,10 @@ class Experiment(ABC):
     def scored(self, task: str) -> Prepared:
         """What the best step is scored on."""
         return self.splits[task, self.settings.scored_split]
+
+    def what(self, task: str) -> str:
+        """What is scored at the end, for people."""
+        return f"{shown(task)} {self.settings.scored_split}: {len(self.scored(task))} examples"
 
     def batches(self, layouts: Sequence[Layout]) -> Batches:
         """The order and layout of every step's rows. UserError if they do not divide into the microbatches."""

@@ -10,7 +10,6 @@ from ptune_cli import base_model
 from ptune_cli.commands.experiment import Experiment, Found, both_protocols, unchanged
 from ptune_cli.errors import UserError
 from ptune_cli.evaluation.score import Scores
-from ptune_cli.file_task import shown
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.config import parameter_shapes
 from ptune_cli.t5.model import T5
@@ -67,7 +66,7 @@ class ModelTuning(Experiment):
         tuned = best[1].trainable if best else state.trainable
         base_model.save(folder.path / FOLDER, frozen.config, tuned, frozen.vocabulary)
         split = self.scored(member.task)
-        print(f"scoring {shown(member.task)}: {len(split)} examples, before and after tuning", file=sys.stderr)
+        print(f"scoring {self.what(member.task)}, before and after tuning", file=sys.stderr)
         frozen = settings.model.load()  # training took over the arrays of the first one
         [untuned] = both_protocols(scorer, frozen.params, nothing, [unchanged], split)
         [row] = both_protocols(scorer, tuned, nothing, [unchanged], split)

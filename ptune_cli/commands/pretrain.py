@@ -89,10 +89,12 @@ class Pretrain:
             return frozen.config, frozen.vocabulary, frozen.params
         if self.config is None or self.vocabulary is None:
             raise UserError("a new model needs a config and a vocabulary", "give both, or --initial, the model to go on with")
+        vocabulary = Vocabulary(self.vocabulary)
+        base_model.check_vocabulary(vocabulary, self.config)
         config = replace(self.config, dropout_rate=0.0)  # T5 1.1 pre-trains without dropout
         ids = jnp.ones((1, 2), jnp.int32)
         params = T5(config).init(jax.random.key(self.seed), ids, ids)["params"]
-        return config, Vocabulary(self.vocabulary), params
+        return config, vocabulary, params
 
 
 class HeldOut:

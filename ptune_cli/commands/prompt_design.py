@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from ptune_cli.commands.experiment import Experiment, Found, both_protocols, unchanged
 from ptune_cli.data.design import Around
 from ptune_cli.errors import UserError
-from ptune_cli.file_task import shown
 from ptune_cli.runs import RunFolder
 from ptune_cli.training.plan import Plan
 
@@ -29,7 +28,7 @@ class PromptDesign(Experiment):
         scorer, nothing, found = self.scorer(frozen), jnp.zeros((1, frozen.config.emb_dim)), {}
         for task, own in self.by_task(self.designs).items():
             split = self.scored(task)
-            print(f"scoring {shown(task)}: {len(split)} examples, bare and in each of {len(own)} designs", file=sys.stderr)
+            print(f"scoring {self.what(task)}, bare and in each of {len(own)} designs", file=sys.stderr)
             places = [unchanged, *(around for _, around in own)]
             untuned, *rows = both_protocols(scorer, frozen.params, nothing, places, split)
             for row, (member, around) in zip(rows, own, strict=True):

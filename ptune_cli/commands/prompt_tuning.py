@@ -13,7 +13,7 @@ from ptune_cli import __version__, gin_text
 from ptune_cli.base_model import Frozen
 from ptune_cli.commands.experiment import Experiment, Found, both_protocols, unchanged
 from ptune_cli.evaluation.score import Scores
-from ptune_cli.file_task import absolute, shown
+from ptune_cli.file_task import absolute
 from ptune_cli.formats.prompt import PromptFile, prompt_folder, read, write
 from ptune_cli.prompts.bank import Member, layout, slots, table
 from ptune_cli.prompts.init import ClassLabels
@@ -69,7 +69,7 @@ class PromptTuning(Experiment):
         found = {}
         for task, own in self.by_task(layouts).items():
             split = self.scored(task)
-            print(f"scoring {shown(task)}: {len(split)} examples, without a prompt and with each of {len(own)}", file=sys.stderr)
+            print(f"scoring {self.what(task)}, without a prompt and with each of {len(own)}", file=sys.stderr)
             places = [unchanged, *(place for _, place in own)]
             untuned, *rows = both_protocols(scorer, frozen.params, table(prompts, self.names), places, split)
             for row, (member, _) in zip(rows, own, strict=True):
