@@ -15,6 +15,9 @@ setup: .venv/installed ## make .venv and install ptune in it, with what preparin
 demo: setup ## tune a prompt on the embedded model and real text (2 cores: under 3 minutes)
 	$(BIN)/ptune train --gin gin/runs/demo.gin
 
+sweep: setup ## the size curve: prompt tuning, model tuning and prompt design on nano, micro and tiny (resumes)
+	$(BIN)/ptune sweep --gin sweeps/size_curve.gin
+
 test: setup ## run every test
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
 
@@ -47,4 +50,4 @@ family: corpus ## pre-train the embedded models again, and ship them (2 cores: a
 	  $(BIN)/python -m corpora.model_card $$size || exit 1; \
 	done
 
-.PHONY: help setup demo test lint wheel-test corpus family
+.PHONY: help setup demo sweep test lint wheel-test corpus family
