@@ -166,6 +166,7 @@ def test_sgd_and_adam_take_their_textbook_first_steps():
         (Schedule(warmup_steps=4), [0, 0.5, 1, 1.5, 2, 2]),
         (Schedule(shape="linear", decay_steps=4), [2, 1.5, 1, 0.5, 0, 0]),
         (Schedule(shape="linear", warmup_steps=1, decay_steps=5), [0, 2, 1.5, 1, 0.5, 0]),
+        (Schedule(shape="linear", warmup_steps=2, hold_steps=3, decay_steps=5), [0, 1, 2, 2, 1, 0]),
         (Schedule(shape="rsqrt"), [2, 2, 2 / 2**0.5, 2 / 3**0.5, 1, 2 / 5**0.5]),
         (Schedule(shape="rsqrt", warmup_steps=4), [1, 1, 1, 1, 1, 2 / 5**0.5]),
     ],
@@ -198,6 +199,7 @@ def test_the_schedule_counts_this_runs_steps():
         (lambda: SGD(learning_rate=float("nan")).build(["a"]), "learning rate nan"),
         (lambda: Schedule(shape="linaer"), "did you mean 'linear'"),
         (lambda: Schedule(shape="linear", warmup_steps=10), "decay_steps above warmup_steps"),
+        (lambda: Schedule(shape="linear", hold_steps=10, decay_steps=10), "and has 10, 0 and 10"),
         (lambda: Adafactor(start_step=-1), "start_step is -1"),
     ],
 )

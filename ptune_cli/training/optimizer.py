@@ -23,7 +23,8 @@ class Schedule:
     """How the learning rate follows the step, which counts from 0 in this run. `learning_rate` is a factor:
 
     constant  learning_rate * warmup
-    linear    learning_rate * warmup, falling in a straight line from step `warmup_steps` to 0 at `decay_steps`
+    linear    learning_rate * warmup, falling in a straight line to 0 at `decay_steps`, from step `hold_steps`, or else
+              from the end of the warm-up
     rsqrt     learning_rate / sqrt(max(step, warmup_steps, 1)): T5's pre-training has 1.0 and 10,000, which is 0.01 flat
               for 10,000 steps and 1/sqrt(step) after them
 
@@ -32,15 +33,17 @@ class Schedule:
 
     shape: str = "constant"
     warmup_steps: int = 0
+    hold_steps: int = 0
     decay_steps: int = 0
 
     def __post_init__(self) -> None:
         shapes = ("constant", "linear", "rsqrt")
         if self.shape not in shapes:
             raise UserError(f"Schedule.shape is '{self.shape}': {nearest(self.shape, shapes)}")
-        if self.shape == "linear" and self.decay_steps <= self.warmup_steps:
+        if self.shape == "linear" and self.decay_steps <= self._falls_from:
             raise UserError(
-                f"a linear Schedule needs decay_steps above warmup_steps, and has {self.decay_steps} and {self.warmup_steps}",
+                f"a linear Schedule needs decay_steps above warmup_steps and hold_steps, and has {self.decay_steps}, "
+                f"{self.warmup_steps} and {self.hold_steps}",
                 "set Schedule.decay_steps to the last step of the run",
             )
 
@@ -52,10 +55,14 @@ class Schedule:
                 return learning_rate / jnp.sqrt(jnp.maximum(step, max(self.warmup_steps, 1)))
             factor = jnp.minimum(1.0, step / self.warmup_steps) if self.warmup_steps else 1.0
             if self.shape == "linear":
-                factor *= jnp.clip((self.decay_steps - step) / (self.decay_steps - self.warmup_steps), 0.0, 1.0)
+                factor *= jnp.clip((self.decay_steps - step) / (self.decay_steps - self._falls_from), 0.0, 1.0)
             return jnp.asarray(learning_rate * factor)
 
         return rate
+
+    @property
+    def _falls_from(self) -> int:
+        return max(self.warmup_steps, self.hold_steps)
 
 
 @dataclass(frozen=True, kw_only=True)
