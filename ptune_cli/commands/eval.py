@@ -56,6 +56,17 @@ class Eval:
     def run(self) -> None:
         """Load the model once, score all prompts of a task in one pass, print a row for each."""
         benchmark.check(self.task, self.split, self.submit)
+        found, splits = self.found()
+        self._write(found)
+        if self.task not in BENCHMARKS:
+            self._show(found)
+        elif self.submit:
+            benchmark.submit(self.task, found, splits, self.submit, self.json)
+        else:
+            benchmark.show(self.task, found, self.split, self.json)
+
+    def found(self) -> tuple[Found, dict[str, Prepared]]:
+        """The scores of every prompt on its task, and the splits they are of."""
         keep_compiled()
         tasks = self.tasks(trained.find(*self.prompt))
         prompts = [prompt for own in tasks.values() for prompt in own]
@@ -64,14 +75,7 @@ class Eval:
             zip(tasks, ensure([(task, self.split) for task in tasks], model.load_vocabulary(), offline=self.offline), strict=True)
         )
         frozen = trained.load(prompts, model)
-        found = {task: self.scores(frozen, own, task, splits[task]) for task, own in tasks.items()}
-        self._write(found)
-        if self.task not in BENCHMARKS:
-            self._show(found)
-        elif self.submit:
-            benchmark.submit(self.task, found, splits, self.submit, self.json)
-        else:
-            benchmark.show(self.task, found, self.split, self.json)
+        return {task: self.scores(frozen, own, task, splits[task]) for task, own in tasks.items()}, splits
 
     def tasks(self, prompts: Sequence[Trained]) -> dict[str, list[Trained]]:
         """Which prompts are scored on which task."""
