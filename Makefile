@@ -19,7 +19,7 @@ sweep: setup ## the size curve: prompt tuning, model tuning and prompt design on
 	$(BIN)/ptune sweep --gin sweeps/size_curve.gin
 
 test: setup ## run every test
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: setup ## ruff, pyright and the import rules
 	$(BIN)/ruff check .

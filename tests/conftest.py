@@ -18,17 +18,6 @@ os.environ.update(
 )
 
 
-SHARED = ("data_dir", "prepared_tasks", "tasks_run")  # fixtures that take minutes: made once, in one process
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Under `pytest -n`, a file's tests stay together, and so do all that need one of SHARED."""
-    for item in items:
-        shared = any(name in item.fixturenames for name in SHARED)
-        item.add_marker(pytest.mark.xdist_group("shared" if shared else item.path.name))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
     """The folder that PTUNE_CACHE names: empty when the tests start, shared by them."""

@@ -18,6 +18,6 @@ def test_memory_does_not_grow_with_the_task():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()[1:]]
-    assert [line[0] for line in lines] == ["seqio", "file:"]
-    for kind, *_, many, few in lines:
+    assert [line[0] for line in lines] == ["seqio", "file:", "text"]
+    for kind, *_, many, few in lines[:2]:  # a text takes what a shard of it takes: tests/test_text.py
         assert int(many) - int(few) < BOUND, kind
