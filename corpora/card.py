@@ -22,7 +22,7 @@ Columns: {about_columns}. UTF-8, tab-separated, no quoting.
 
 {limits}
 
-## What the embedded models have not read
+## What pre-training leaves out
 
 {held_out}
 

@@ -54,7 +54,7 @@ the noun in: {_FILES}.""",
   words.""",
         "`webster_topic` asks the same of another dictionary: a prompt that is trained here is tried there.",
     ),
-    held_out="""The text that they are pre-trained on (`corpora/`) leaves out every WordNet definition that equals or nearly
+    held_out="""The text that models are pre-trained on (`corpora/`) leaves out every WordNet definition that equals or nearly
 equals, in the sense above, a row of validation or test. Definitions of the training split are in it.""",
     scores="Logistic regression is on TF-IDF of words and word pairs.",
     source=f"""WordNet 3.1, Princeton University, as packaged in {_packaged(packages.WORDNET)}. Redistribution is permitted
@@ -76,9 +76,10 @@ training and validation splits stand for this task's, and tried here.""",
   `f1_macro` besides accuracy.""",
         f"Definitions have {topics.SHORTEST} to {topics.LONGEST} characters.",
     ),
-    held_out="""The text that they are pre-trained on (`corpora/`) leaves out every entry of Webster's that has a definition of
+    held_out="""The text that models are pre-trained on (`corpora/`) leaves out every entry of Webster's that has a definition of
 this split among its sentences, under whatever spelling of the headword. WordNet's definitions of the same headwords are in it,
-except for those that `gloss_topic` holds out.""",
+except for those that `gloss_topic` holds out. The embedded `tiny` is older than this task: it has read the definitions, without
+labels.""",
     scores="""Logistic regression is on TF-IDF of words and word pairs, trained on `gloss_topic`'s training split; the second
 column is what it scores without the shift.""",
     source=f"""Text: Webster's Unabridged Dictionary of 1913, in Project Gutenberg's transcription, as packaged in
@@ -100,9 +101,10 @@ twice ("{verse_pairs.SAME}"), or a verse and another one of its chapter ("{verse
         """No chapter of the training split is in validation or test, which share chapters, and some verses, with each other. Some
   verses recur in other chapters (formulas; Kings and Chronicles; the Gospels).""",
     ),
-    held_out=f"""The text that they are pre-trained on (`corpora/`) leaves out one chapter in {bible.HELD_OUT}, in all three
+    held_out=f"""The text that models are pre-trained on (`corpora/`) leaves out one chapter in {bible.HELD_OUT}, in all three
 translations; the rows of validation and test come from those chapters. Chapters of the training split are in it, in all three
-translations, but never with two translations in one document.""",
+translations, but never with two translations in one document. The embedded `tiny` is older than this task: it has read every
+chapter.""",
     scores="""TF-IDF is of words and word pairs, both verses read as one text. One verse alone says nothing of the label, so
 the verses have to be compared. Resemblance is three numbers: the cosine of the verses' TF-IDF vectors, their common words as
 a share of all their words, and the ratio of their lengths.""",

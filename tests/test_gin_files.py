@@ -16,7 +16,7 @@ def test_every_gin_file_builds(name, tmp_path):
     """What a run file configures is a command; any other file, classes that it configures whole. Every setting is used.
 
     A method is put on top of a run."""
-    files = ["runs/size_curve.gin", name] if name.startswith("methods/") else [name]
+    files = ["runs/ranked_demo.gin", name] if name.startswith("methods/") else [name]
     bindings = reading.Bindings([])
     bindings.read_file(name)
     commands = {cls for cls in bindings.classes() if cls.__module__.startswith("ptune_cli.commands.")}

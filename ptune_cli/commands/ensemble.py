@@ -45,9 +45,7 @@ class Ensemble:
     def run(self) -> None:
         """One pass over the model for all prompts of a task; print them side by side."""
         if self.task in BENCHMARKS:
-            raise UserError(
-                f"{self.task} is a benchmark", "name a task, or leave --task out: each has its ensemble"
-            )
+            raise UserError(f"{self.task} is a benchmark", "name a task, or leave --task out: each has its ensemble")
         settings = {name: getattr(self, name) for name in ("task", "split", "protocol", "target_length", "model", "batch_size")}
         found, splits = Eval(prompt=self.prompt, offline=self.offline, **settings).found()
         tables = {task: compare(splits[task], list(own.items())) for task, own in found.items()}
