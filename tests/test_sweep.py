@@ -197,3 +197,14 @@ def test_runs_that_differ_in_their_seed_are_one_row_and_a_line_of_the_picture(tm
     assert (
         "| t | tiny | model_tuning | 61.0±1.0 | 3 | 2.0 | 25.0 | 20.0 | 10 |" in (tmp_path / "sweep.md").read_text().splitlines()
     )
+
+
+def test_the_names_of_points_are_whole_on_a_terminal_of_80_columns(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    runs = [
+        ((("gin", f"methods/{method}.gin"),), run_folder(tmp_path / method, "prompt", (0, 1), 50.0, 8_000_000))
+        for method in ("prompt_tuning", "model_tuning", "prompt_design")
+    ]
+    sweep_table.show(collect(runs), [tmp_path / "sweep.png"], as_json=False)
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ("prompt_tuning", "model_tuning", "prompt_design", "50.5±0.7"))

@@ -54,7 +54,7 @@ def _scale(axis, rows: Sequence[Row], places: dict) -> None:
         axis.set_xscale("log")
         axis.minorticks_off()
     axis.set_xticks(list(values), [_tick(row, name) for row in values.values()])
-    axis.set_xlabel("model parameters" if name == MODEL else name)
+    axis.set_xlabel({MODEL: "model parameters", "gin": ""}.get(name, name))
 
 
 def _tick(row: Row, name: str) -> str:

@@ -28,8 +28,9 @@ def show(rows: Sequence[Row], figures: Sequence[Path], as_json: bool) -> None:
         return
     header, *body = _cells(rows)
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    names = {"task", *_axes(rows)}
     for column in header:
-        table.add_column(column, justify="left" if column in _axes(rows) or column == "task" else "right")
+        table.add_column(column.replace(", ", "\n"), justify="left" if column in names else "right", no_wrap=column in names)
     for line in body:
         table.add_row(*line)
     console = Console()
