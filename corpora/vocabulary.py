@@ -7,6 +7,7 @@ Run: python -m corpora.vocabulary, after corpora.clean
 """
 
 import itertools
+import statistics
 import string
 import time
 
@@ -53,13 +54,18 @@ def train(texts: list[str]) -> None:
 
 
 def _report() -> None:
+    """What `corpora/README.md` says of the text in tokens."""
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(MODEL))
-    tokens = words = unknown = 0
-    with (TEXT / "validation.txt").open(encoding="utf-8") as lines:
-        for line in lines:
-            ids = pieces.encode(line.rstrip())
-            tokens, words, unknown = tokens + len(ids), words + len(line.split()), unknown + ids.count(pieces.unk_id())
-    print(f"validation: {tokens} tokens, {tokens / words:.2f} per word, {unknown} unknown")
+    for split in ("train", "validation"):
+        lengths, words, unknown = [], 0, 0
+        with (TEXT / f"{split}.txt").open(encoding="utf-8") as lines:
+            for line in lines:
+                ids = pieces.encode(line.rstrip())
+                lengths.append(len(ids))
+                words, unknown = words + len(line.split()), unknown + ids.count(pieces.unk_id())
+        middle, *_, longest = statistics.quantiles(lengths, n=10)[4:]
+        print(f"{split}: {sum(lengths)} tokens, {sum(lengths) / words:.2f} per word, {unknown} unknown")
+        print(f"{split}: {len(lengths)} documents; half have up to {middle:.0f} tokens, a tenth more than {longest:.0f}")
 
 
 if __name__ == "__main__":

@@ -18,11 +18,6 @@ def phases(name: str) -> list[dict]:
     return training["phases"]
 
 
-def body(name: str) -> int:
-    """Parameters besides embeddings."""
-    return facts(name)["parameters_besides_embeddings"]
-
-
 def test_the_family_ships():
     assert shipped.names() == sorted(FAMILY)
 
@@ -34,20 +29,6 @@ def test_what_is_written_of_a_models_training_is_of_its_stage(name):
     expected += [("PrefixLM", f"{size}_{stage or 'lm900'}", steps) for steps in FAMILY[name][1:]]
     assert [(phase["objective"], phase["run"], phase["steps"]) for phase in phases(name)] == expected
     assert [phase["held_out"][-1]["step"] for phase in phases(name)] == FAMILY[name]
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_the_stages_of_a_size_are_of_one_architecture_and_differ_in_their_weights(size):
-    stages = [facts(name) for name in FAMILY if shipped.size_of(name) == size]
-    for key in ("parameters", "d_model", "num_heads", "encoder_layers", "decoder_layers"):
-        assert len({stage[key] for stage in stages}) == 1
-    assert len({stage["fingerprint"] for stage in stages}) == len(stages)
-
-
-def test_all_models_have_one_vocabulary_and_read_one_text():
-    assert len({facts(name)["vocabulary"]["sha256"] for name in FAMILY}) == 1
-    texts = [(shipped.training(shipped.locate(name)) or {})["text"] for name in FAMILY]
-    assert all(text == texts[0] for text in texts)
 
 
 @pytest.mark.parametrize("size", SIZES)

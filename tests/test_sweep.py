@@ -87,6 +87,7 @@ def test_a_flag_wins_over_a_file_whatever_the_order_of_the_axes(settings, tmp_pa
     [
         ("prompt.length", "'prompt.length' is no axis of a sweep; expected NAME=VALUE VALUE"),
         ("prompt.length=", "is no axis"),
+        ("prompt.length=2 3 2", "two points are named '4-2'; give each value once"),
         ("prompt.lenght=2 3", "lenght"),
         ("prompt.length=2 none", "none"),
         ("stepps=2 3", "no flag --stepps; did you mean '--steps'?"),

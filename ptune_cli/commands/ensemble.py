@@ -14,11 +14,10 @@ from ptune_cli.commands.eval import Eval
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.errors import UserError
 from ptune_cli.evaluation.predict import Protocol
-from ptune_cli.evaluation.score import Scores, answers_of, metrics_of
+from ptune_cli.evaluation.score import Scores, answers_of, metrics_of, percent_invalid
 from ptune_cli.evaluation.vote import majority_vote, mean_log_likelihood
 from ptune_cli.file_task import shown
 from tasks.benchmarks import BENCHMARKS
-from tasks.postprocessors import invalid
 
 Row = dict[str, float]
 
@@ -76,7 +75,7 @@ def compare(split: Prepared, members: Sequence[tuple[str, Scores]]) -> dict[str,
 
 
 def _scored(split: Prepared, answers: Sequence[Any]) -> Row:
-    return {**metrics_of(split, answers), "n": len(answers), "invalid": 100.0 * sum(map(invalid, answers)) / len(answers)}
+    return {**metrics_of(split, answers), "n": len(answers), "invalid": percent_invalid(answers)}
 
 
 def _table(title: str, rows: Mapping[str, Row]) -> Table:
@@ -85,5 +84,7 @@ def _table(title: str, rows: Mapping[str, Row]) -> Table:
     for column in next(iter(rows.values())):
         table.add_column(column, justify="right")
     for name, row in rows.items():
-        table.add_row(name, *(f"{v:.0f}" if k == "n" else f"{v:.1f}" for k, v in row.items()), end_section=False)
+        if name == "average":  # what is made of all stands apart
+            table.add_section()
+        table.add_row(name, *(f"{v:.0f}" if k == "n" else f"{v:.1f}" for k, v in row.items()))
     return table

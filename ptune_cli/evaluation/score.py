@@ -70,6 +70,11 @@ def metrics_of(split: Prepared, answers: Sequence) -> dict[str, float]:
     return {name: value for metric in split.metrics for name, value in METRICS[metric](targets, answers, split.labels).items()}
 
 
+def percent_invalid(answers: Sequence) -> float:
+    """The share of answers [N] that are none of the task's."""
+    return 100.0 * sum(map(postprocessors.invalid, answers)) / len(answers)
+
+
 def majority(train: Prepared, split: Prepared) -> dict[str, float]:
     """The metrics of always giving the training split's commonest target."""
     answer, _ = Counter(train.row(i)["targets"] for i in range(len(train))).most_common(1)[0]
@@ -132,5 +137,4 @@ def _scores(split: Prepared, given: Sequence[Answer]) -> Scores:
         for i, (row, said, answer) in enumerate(zip(rows, given, answers, strict=True))
     ]
     score = float(np.mean([metrics[name] for name in split.headline])) if metrics else float("nan")
-    invalid = 100.0 * sum(map(postprocessors.invalid, answers)) / len(answers)
-    return Scores(metrics, score, len(answers), invalid, predictions)
+    return Scores(metrics, score, len(answers), percent_invalid(answers), predictions)

@@ -38,10 +38,14 @@ def expand(base: Sequence[str], over: Sequence[str], output: str) -> list[Point]
     """The grid of `over` ("NAME=VALUE VALUE", where NAME is a flag of `ptune train`, or gin for files) on the files `base`.
 
     Seeds of prompts train together in one run; a method that trains one model a run gets a point for each seed.
-    UserError for an axis without values, and for any point that `ptune train` would refuse to build.
+    UserError for an axis without values, for two points of one name, and for any that `ptune train` would refuse to build.
     """
     axes = [_axis(text) for text in over]
-    return [point for labels in itertools.product(*axes) for point in _points(base, labels, Path(output))]
+    points = [point for labels in itertools.product(*axes) for point in _points(base, labels, Path(output))]
+    names = [point.name for point in points]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"two points are named '{twice[0]}'", "give each value once, and gin files different names")
+    return points
 
 
 def _axis(text: str) -> list[tuple[str, str]]:
