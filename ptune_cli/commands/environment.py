@@ -1,4 +1,4 @@
-"""What a run needs of the machine, checked one thing at a time. What is missing is reported, so nothing of it is imported here."""
+"""What a run needs of the machine, checked one thing at a time. What may be missing is not imported at the top."""
 
 import importlib.metadata as metadata
 import importlib.util
@@ -84,7 +84,8 @@ def _devices() -> list[Check]:
     except Exception as error:  # of a broken installation: whatever it raises is what the user must see
         return [Check("devices", "problem", f"JAX does not start: {' '.join(str(error).split())}", "mend jax and jaxlib")]
     kinds = {device.device_kind for device in found}
-    if found[0].platform == "cpu" and Path("/dev/nvidia0").exists():
+    chosen = "JAX_PLATFORMS" in os.environ
+    if found[0].platform == "cpu" and not chosen and Path("/dev/nvidia0").exists():
         return [Check("devices", "note", "cpu, though there is an NVIDIA GPU", "pip install --upgrade 'jax[cuda12]'")]
     return [Check("devices", "ok", f"{len(found)} {found[0].platform} ({', '.join(sorted(kinds))})")]
 

@@ -12,8 +12,6 @@ CONSEQUENCES = {
     "tasks": "the paper leaves out the word of the dataset that T5 puts in front",
     "prompt.length": "beyond 20 rows little is gained, and the largest model does with one (Figure 3a)",
     "prompt.init": "class labels and frequent tokens are the better start, except for the largest model (Figure 3b)",
-    "prompt.init.low": "the paper's text and its code name different ranges",
-    "prompt.init.high": "the paper's text and its code name different ranges",
     "prompt.placement": "the paper has prompts in front of the input alone",
     "optimizer": "Adafactor's updates are clipped, so that the learning rate is the length of a step; other optimizers' are not",
     "optimizer.learning_rate": "as long as updates are clipped, every step moves the prompt's elements by this much (RMS)",

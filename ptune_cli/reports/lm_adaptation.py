@@ -8,7 +8,10 @@ from ptune_cli.errors import UserError
 # What the published checkpoints are called: T5X's and Mesh TensorFlow's `lm100k`, Hugging Face's `t5-base-lm-adapt` (which
 # are the 100,000 steps), and the T5 1.1 and 1.0 that they start from.
 IN_THOUSANDS = re.compile(r"lm[_-]?(\d+)k", re.IGNORECASE)
-NAMES = ((re.compile(r"lm[_-]adapt", re.IGNORECASE), 100_000), (re.compile(r"t5[_-]v?1[_.]1[_-]|t5[_-](small|base|large|3b|11b)$"), 0))
+NAMES = (
+    (re.compile(r"lm[_-]adapt", re.IGNORECASE), 100_000),
+    (re.compile(r"t5[_-]v?1[_.]1[_-]|t5[_-](small|base|large|3b|11b)$"), 0),
+)
 
 
 def steps(checkpoint: str) -> int | None:
