@@ -15,13 +15,10 @@ from ptune_cli.config.reading import Macro, Name, statements
 from ptune_cli.errors import UserError
 
 
-class ClassName(str):
-    """The value of a setting that holds an object: its class, without the module."""
-
-
 def of_file(name: str, root: str) -> dict[str, Any]:
-    """{"prompt": ClassName("Prompt"), "prompt.length": 100, ...} for the object of class `root` ("package.module.Class").
+    """{"prompt": "Prompt", "prompt.length": 100, ...} for the object of class `root` ("package.module.Class").
 
+    An object's value is the name of its class; what is in it has names of its own.
     UserError if there is no such file, if it is not gin, sets nothing of `root`, or sets what no object in it has.
     """
     found = _Bindings()
@@ -98,7 +95,7 @@ class _Bindings:
             return self._plain(self.macros[value.name], path, into)
         if isinstance(value, _Object):
             self.take(value.cls, value.scope, path, into)
-            return ClassName(value.cls.rpartition(".")[2])
+            return value.cls.rpartition(".")[2]
         if isinstance(value, list | tuple):
             return tuple(self._plain(item, f"{path}.{i}", into) for i, item in enumerate(value))
         return value

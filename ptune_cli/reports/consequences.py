@@ -17,7 +17,7 @@ CONSEQUENCES = {
     "optimizer.learning_rate": "as long as updates are clipped, every step moves the prompt's elements by this much (RMS)",
     "optimizer.schedule.shape": "at a constant rate the prompt keeps moving to the end, and it depends on where it stops",
     "optimizer.schedule.warmup_steps": "the first steps are shorter",
-    "optimizer.start_step": "from the checkpoint's step the second moment remembers about 68,000 steps and nearly every update is "
+    "optimizer.start_step": "from the checkpoint's step the second moment remembers 68,000 steps and nearly every update is "
     "clipped; a fresh start is another optimizer",
     "optimizer.decay_rate": "how fast the second moment forgets",
     "optimizer.weight_decay": "not multiplied by the learning rate, in Adafactor",

@@ -87,9 +87,8 @@ def _in_effect(given: Mapping[str, Any]) -> dict[str, Any]:
 def _of_base(run: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Deviation]:
     adapted, wanted = (lm_adaptation.steps(given.get("model.checkpoint", "")) for given in (run, recipe))
     if "model.checkpoint" in recipe and adapted != wanted:
-        yield Deviation(
-            "model.checkpoint", f"{run['model.checkpoint']}: {lm_adaptation.told(adapted)}", lm_adaptation.told(wanted)
-        )
+        told = f"{run['model.checkpoint']}: {lm_adaptation.told(adapted)}"
+        yield Deviation("model.checkpoint", told, lm_adaptation.told(wanted))
     rows, wanted = _embedding_rows(run), recipe.get("model.config.vocab_size")
     if wanted is not None and rows != wanted:
         yield Deviation("model vocabulary", "unknown" if rows is None else f"{rows:,} embeddings", f"{wanted:,} embeddings")
@@ -114,4 +113,5 @@ def _of_tasks(run: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Dev
 
 
 def _has_word(task: str) -> bool:
-    return not task.startswith("file:") and bool(catalog.lookup(task).text.word)
+    entry = catalog.tasks().get(catalog.full_name(task))  # none for the user's own
+    return bool(entry and entry.text.word)

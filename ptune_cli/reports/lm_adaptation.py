@@ -31,7 +31,7 @@ def _recorded(checkpoint: str) -> int | None:
         training = shipped.training(shipped.locate(checkpoint))
     except UserError:  # the run was made elsewhere
         return None
-    return training and sum(phase["steps"] for phase in training["phases"] if phase["objective"] == "PrefixLM")
+    return sum(phase["steps"] for phase in training["phases"] if phase["objective"] == "PrefixLM") if training else None
 
 
 def _named(checkpoint: str) -> int | None:
