@@ -61,7 +61,9 @@ class Looking:
     def _neighbours(self, array: np.ndarray) -> list[tuple[Neighbour, ...]]:
         similarities, piece = self._similarities(array), self.frozen.vocabulary.piece
         ids = nearest(similarities, self.k)
-        return [tuple(Neighbour(int(i), piece(i), float(own[i])) for i in row) for own, row in zip(similarities, ids, strict=True)]
+        return [
+            tuple(Neighbour(int(i), piece(i), float(own[i])) for i in row) for own, row in zip(similarities, ids, strict=True)
+        ]
 
     def _found(self, prompt: Trained, neighbours: Sequence[tuple[Neighbour, ...]], places: np.ndarray) -> PromptFound:
         array, notes = prompt.file.array, []

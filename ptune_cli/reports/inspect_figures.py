@@ -60,6 +60,7 @@ def projection(found: Inspection) -> str:
             axis.scatter(*zip(*(row.at for row in prompt.rows), strict=True), s=26, color="tab:blue", label="rows")
             _pieces(axis, found, prompt)
             axis.set_title(name, fontsize="medium", parse_math=False)
+            axis.tick_params(labelbottom=True)
             _plain(axis)
         for axis in axes[len(found.prompts) :]:
             axis.set_visible(False)
@@ -83,6 +84,7 @@ def _pieces(axis, found: Inspection, prompt: PromptFound) -> None:
 
 def _plain(axis) -> None:
     axis.grid(alpha=0.3)
+    axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
 
 

@@ -11,6 +11,7 @@ from ptune_cli.reports import inspect_figures
 from ptune_cli.reports.inspect_results import Inspection, Neighbour, PromptFound, PromptRow
 from ptune_cli.reports.inspect_table import facts, title
 
+NUMBERS = {"row", "rows", "norm", "to initial", "different nearest pieces", "labels near"}  # columns that line up on the right
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 3rem; border-top: 1px solid #ddd; padding-top: 1rem; }
@@ -63,10 +64,10 @@ def _summary(found: Inspection) -> str:
     for number, prompt in enumerate(found.prompts):
         near = "" if not prompt.labels else f"{sum(map(bool, prompt.labels.values()))} of {len(prompt.labels)}"
         link = f'<a href="#prompt-{number}">{escape(found.names[number])}</a>'
-        numbers = (len(prompt.rows), f"{prompt.norm:.1f}", _number(prompt.initial), len(prompt.by_nearest), near)
-        cells = "".join(f'<td class="n">{value}</td>' for value in numbers)
-        lines.append(f"<tr><td>{number}</td><td>{link}</td><td>{escape(shown(prompt.task))}</td>{cells}</tr>")
-    return _table(columns, lines, left=3)
+        values = (len(prompt.rows), f"{prompt.norm:.1f}", _number(prompt.initial), len(prompt.by_nearest), near)
+        words = f"<td>{number}</td><td>{link}</td><td>{escape(shown(prompt.task))}</td>"
+        lines.append(f"<tr>{words}{_numbers(values)}</tr>")
+    return _table(columns, lines)
 
 
 def _prompt(found: Inspection, number: int, prompt: PromptFound) -> Iterable[str]:
@@ -74,26 +75,30 @@ def _prompt(found: Inspection, number: int, prompt: PromptFound) -> Iterable[str
     yield f'<p class="note">{escape(prompt.path)}</p>'
     yield f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in facts(found, prompt))}</ul>"
     yield _picture(inspect_figures.norms(found, prompt), "norm and similarity of each row")
-    columns = ("row", "norm", "to initial", "labels", *(f"{i + 1}" for i in range(found.k)))
-    yield _table(columns, [_row(prompt, number, row) for number, row in enumerate(prompt.rows)], left=0)
+    columns = ("row", "norm", "to initial", "labels", "nearest piece", *("next",) * (found.k - 1))
+    yield _table(columns, [_row(prompt, number, row) for number, row in enumerate(prompt.rows)])
 
 
 def _row(prompt: PromptFound, number: int, row: PromptRow) -> str:
     labels = [label for label, sightings in (prompt.labels or {}).items() if any(s.row == number for s in sightings)]
-    cells = "".join(f'<td class="n">{value}</td>' for value in (number, f"{row.norm:.1f}", _number(row.initial)))
     marks = "".join(f'<span class="label">{escape(label)}</span>' for label in labels)
-    return f"<tr>{cells}<td>{marks}</td>{''.join(map(_neighbour, row.neighbours))}</tr>"
+    numbers = _numbers((number, f"{row.norm:.1f}", _number(row.initial)))
+    return f"<tr>{numbers}<td>{marks}</td>{''.join(map(_neighbour, row.neighbours))}</tr>"
 
 
 def _neighbour(near: Neighbour) -> str:
     shade = f"background: rgba(31, 119, 180, {0.6 * max(near.similarity, 0):.2f})"
-    return f'<td style="{shade}">{escape(near.piece)} <span class="s">{near.similarity:.2f}</span></td>'
+    piece = escape(near.piece).replace("▁", '<span class="s">▁</span>')
+    return f'<td style="{shade}">{piece} <span class="s">{near.similarity:.2f}</span></td>'
 
 
-def _table(columns: Iterable[str], lines: Iterable[str], left: int) -> str:
-    """`left` columns are text, the rest of a summary are numbers."""
-    head = "".join(f'<th{"" if i < left else " class=n"}>{name}</th>' for i, name in enumerate(columns))
+def _table(columns: Iterable[str], lines: Iterable[str]) -> str:
+    head = "".join(f'<th class="n">{name}</th>' if name in NUMBERS else f"<th>{name}</th>" for name in columns)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def _numbers(values: Iterable[object]) -> str:
+    return "".join(f'<td class="n">{value}</td>' for value in values)
 
 
 def _number(value: float | None) -> str:
