@@ -38,6 +38,7 @@ def norms(found: Inspection, prompt: PromptFound) -> str:
         axes[0].axhspan(mean - std, mean + std, color="tab:orange", alpha=0.3, linewidth=0)
         axes[0].axhline(mean, color="tab:orange", label="embeddings of the vocabulary, mean ± std")
         axes[0].set_ylabel("norm")
+        axes[0].set_ylim(0, 1.25 * axes[0].get_ylim()[1])  # room for the legend
         axes[1].plot(numbers, [row.neighbours[0].similarity for row in prompt.rows], "o-", label="to the nearest piece")
         if prompt.initial is not None:
             axes[1].plot(numbers, [row.initial for row in prompt.rows], "s-", label="to the initial prompt")
@@ -45,7 +46,7 @@ def norms(found: Inspection, prompt: PromptFound) -> str:
         axes[1].xaxis.get_major_locator().set_params(integer=True)
         for axis in axes:
             _plain(axis)
-            axis.legend(frameon=False, fontsize="small", loc="best")
+            axis.legend(frameon=False, fontsize="small")
         return svg()
 
 

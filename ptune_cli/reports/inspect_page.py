@@ -52,7 +52,8 @@ def _similarity(found: Inspection) -> Iterable[str]:
     yield "<h2>Similarity between prompts</h2>"
     yield (
         "<p>Row by row: mean cosine similarity of row i to row i. Best match: of each row to the most similar row of the other "
-        "prompt, which takes no note of order.</p>"
+        "prompt, which takes no note of order. Prompts of the same seed begin with many of the same sampled words, whatever "
+        "their task, and keep some of that.</p>"
     )
     yield _picture(inspect_figures.similarity(found), "similarity of every prompt to every prompt")
 
@@ -71,7 +72,7 @@ def _summary(found: Inspection) -> str:
 
 
 def _prompt(found: Inspection, number: int, prompt: PromptFound) -> Iterable[str]:
-    yield f'<h2 id="prompt-{number}">{escape(title(prompt))}</h2>'
+    yield f'<h2 id="prompt-{number}">{escape(title(found.names[number], prompt))}</h2>'
     yield f'<p class="note">{escape(prompt.path)}</p>'
     yield f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in facts(found, prompt))}</ul>"
     yield _picture(inspect_figures.norms(found, prompt), "norm and similarity of each row")

@@ -22,7 +22,7 @@ def show(found: Inspection, rows: int, page: Path | None) -> None:
     """Print every prompt, at most `rows` of its rows (0: all), and the matrices if there are several; where the page is."""
     console = Console(highlight=False)
     for prompt in found.prompts:
-        console.print(Text(title(prompt), style="bold"))
+        console.print(Text(title(prompt.name, prompt), style="bold"))
         console.print(_rows(prompt.rows[: rows or None]))
         for line in [*_left_out(prompt, rows), *facts(found, prompt), ""]:
             console.print(Text(line))
@@ -34,11 +34,11 @@ def show(found: Inspection, rows: int, page: Path | None) -> None:
         console.print(Text(f"page: {page}"), soft_wrap=True)
 
 
-def title(prompt: PromptFound) -> str:
-    """The prompt's name and what is known of its training."""
+def title(name: str, prompt: PromptFound) -> str:
+    """The prompt by this name, and what is known of its training."""
     known = {"": shown(prompt.task), "seed ": prompt.seed, "step ": prompt.step}
-    said = [f"{name}{value}" for name, value in known.items() if value not in ("", None)]
-    return f"{prompt.name}: {', '.join([*said, _count(len(prompt.rows), 'row')])}"
+    said = [f"{what}{value}" for what, value in known.items() if value not in ("", None)]
+    return f"{name}: {', '.join([*said, _count(len(prompt.rows), 'row')])}"
 
 
 def facts(found: Inspection, prompt: PromptFound) -> list[str]:
