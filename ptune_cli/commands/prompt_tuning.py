@@ -1,7 +1,7 @@
 """Prompt tuning (Lester et al. 2021): a bank of prompts, learned in front of a frozen T5."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -79,15 +79,7 @@ class PromptTuning(Experiment):
 
     def first_prompts(self, frozen: Frozen) -> dict[str, jax.Array]:
         """Each member's prompt [P, D] before the first step, from its own seed."""
-        prompts = {}
-        for member in self.bank:
-            init = member.prompt.init
-            if isinstance(init, ClassLabels) and not init.labels:
-                words = self.training(member.task).labels or catalog.lookup(member.task).first_words
-                init = replace(init, labels=words) if words else init.rest
-            key = jax.random.fold_in(jax.random.key(member.seed), 2**31 - 1)  # dropout folds in steps, which stay below
-            prompts[member.name] = init(key, member.prompt.length, frozen.embeddings, frozen.vocabulary)
-        return prompts
+        return {m.name: first_prompt(m, self.training(m.task).labels, frozen) for m in self.bank}
 
     def _step(self, model: T5) -> Step:
         return Step(prompt_loss(model, self.names, self.settings.z_loss), self.settings.optimizer.build(self.names), self.names)
@@ -109,3 +101,13 @@ class PromptTuning(Experiment):
             "recipe": gin_text.write(self.settings),
             "ptune_version": __version__,
         }
+
+
+def first_prompt(member: Member, labels: Sequence[str] | None, frozen: Frozen) -> jax.Array:
+    """A member's prompt [P, D] before the first step. `labels` are its task's; None or none for free text."""
+    init = member.prompt.init
+    if isinstance(init, ClassLabels) and not init.labels:
+        words = tuple(labels or catalog.lookup(member.task).first_words)
+        init = replace(init, labels=words) if words else init.rest
+    key = jax.random.fold_in(jax.random.key(member.seed), 2**31 - 1)  # dropout folds in steps, which stay below
+    return init(key, member.prompt.length, frozen.embeddings, frozen.vocabulary)

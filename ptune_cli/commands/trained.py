@@ -88,10 +88,13 @@ def base_model(prompts: Sequence[Trained], given: BaseModel | None) -> BaseModel
 
 
 def load(prompts: Sequence[Trained], model: BaseModel) -> Frozen:
-    """The model, loaded. UserError unless all the prompts belong to it."""
+    """The model, loaded. UserError, which names the prompt, unless all of them belong to it."""
     frozen = model.load()
     for prompt in prompts:
-        prompt_format.check(prompt.file, frozen)
+        try:
+            prompt_format.check(prompt.file, frozen)
+        except UserError as error:
+            raise UserError(f"{prompt.path}: {error}") from None
     return frozen
 
 
