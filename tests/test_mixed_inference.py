@@ -24,11 +24,11 @@ pytestmark = pytest.mark.usefixtures("x64")  # the activations' dtype here: equa
 PROMPTS = {
     "runs/small/prompts/dog-0": {"rows": 1, "task": "dog", "input_length": 40, "target_length": 6},
     "runs/small/prompts/plant-0": {"rows": 9, "task": "plant", "input_length": 12, "target_length": 3, "placement": "suffix"},
-    "runs/large/prompts/people-0": {"rows": 21, "task": "people", "input_length": 40, "target_length": 5, "protocol": "beam"},
+    "runs/large/prompts/people-0": {"rows": 14, "task": "people", "input_length": 40, "target_length": 5, "protocol": "beam"},
     "runs/large/prompts/plant-0": {"rows": 4, "task": "plant", "input_length": 40, "target_length": 2, "protocol": "beam"},
 }
 NAMES = ("dog-0", "small/plant-0", "people-0", "large/plant-0")  # in their order above
-TEXTS = ["the dog", "a person in the sand", "tree " * 9, "wolf"]
+TEXTS = ["the dog", "tree " * 9, "wolf"]
 LABELS = ("--labels", ",".join(model_folder.LABELS))
 
 

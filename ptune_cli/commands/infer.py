@@ -65,7 +65,8 @@ class Infer:
             layouts[question.prompt](Lengths(prompt.input_length, prompt.target_length).input_ids(text))
             for question, prompt, text in zip(asked, own, texts, strict=True)
         ]
-        protocols, limits = [self._protocol(prompt) for prompt in own], [self._limit(prompt) for prompt in own]
+        protocols: list[Protocol] = [self._protocol(prompt) for prompt in own]
+        limits = [self.target_length or prompt.target_length for prompt in own]
         scorer = trained.scorer(prompts, frozen, self.batch_size, max(limits))
         table, labels = trained.table(prompts), self.labels or None
         found = scorer.answers(frozen.params, table, ids, sorted(set(protocols)), labels, limits)
@@ -73,9 +74,6 @@ class Infer:
 
     def _protocol(self, prompt: Trained) -> Protocol:
         return "rank" if self.labels else "beam" if prompt.protocol == "beam" else "greedy"
-
-    def _limit(self, prompt: Trained) -> int:
-        return self.target_length or prompt.target_length
 
     def _lines(self) -> list[str]:
         path = Path(self.input).expanduser()

@@ -43,8 +43,8 @@ class Predictor:
         self._encode = jax.jit(encode)
         length = lengths.targets
         self._decode = {
-            "greedy": jax.jit(lambda *args: generate.greedy(model, *args, length)),
-            "beam": jax.jit(lambda *args: beam_search(model, *args, length, beams)),
+            "greedy": jax.jit(partial(generate.greedy, model, length=length)),
+            "beam": jax.jit(partial(beam_search, model, length=length, beams=beams)),
             "rank": jax.jit(partial(generate.log_likelihoods, model)),
         }
 
