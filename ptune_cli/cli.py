@@ -17,7 +17,7 @@ COMMANDS = {
     "train": ("ptune_cli.commands.train", "Train", "tune prompts on a frozen T5"),
     "eval": ("ptune_cli.commands.eval", "Eval", "score a trained prompt on a task"),
     "ensemble": ("ptune_cli.commands.ensemble", "Ensemble", "score several prompts of a task together"),
-    "infer": ("ptune_cli.commands.infer", "Infer", "answer lines of text with a trained prompt"),
+    "infer": ("ptune_cli.commands.infer", "Infer", "answer texts with trained prompts, of several tasks in one batch"),
     "inspect": ("ptune_cli.inspection.inspect_prompts", "Inspect", "say what prompts are close to: words, labels, each other"),
     "sweep": ("ptune_cli.sweeps.sweep", "Sweep", "train at every point of a grid, and compare"),
     "tasks": ("ptune_cli.commands.tasks", "Tasks", "list the tasks, or describe one"),

@@ -21,7 +21,6 @@ from ptune_cli.evaluation.predict import Protocol
 from ptune_cli.evaluation.score import Scores
 from ptune_cli.file_task import shown, with_templates
 from ptune_cli.formats.atomic import write_atomically
-from ptune_cli.prompts.bank import layout, slots
 from tasks.benchmarks import BENCHMARKS
 
 Found = dict[str, dict[str, Scores]]  # {task: {member: its scores}}
@@ -97,10 +96,8 @@ class Eval:
             print(note, file=sys.stderr)
         target_length = self.target_length or max(lengths.targets, *(prompt.target_length for prompt in prompts))
         scorer, protocol = trained.scorer(prompts, frozen, self.batch_size, target_length), self._protocol(prompts, task, split)
-        members = [prompt.member for prompt in prompts]
-        layouts = [layout(member, rows) for member, rows in zip(members, slots(members), strict=True)]
-        found = scorer(frozen.params, trained.table(prompts), layouts, split, [protocol])[protocol]
-        return {member.name: scores for member, scores in zip(members, found, strict=True)}
+        found = scorer(frozen.params, trained.table(prompts), trained.layouts(prompts), split, [protocol])[protocol]
+        return {prompt.member.name: scores for prompt, scores in zip(prompts, found, strict=True)}
 
     def _protocol(self, prompts: Sequence[Trained], task: str, split: Prepared) -> Protocol:
         """As asked for. The parts of a benchmark that have no labels to rank (ReCoRD, WSC, STS-B) are decoded, which is told."""

@@ -1,21 +1,23 @@
 """Trained prompts, found again: from a run folder (all its members) or from one prompt's file or folder."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ptune_cli.base_model import BaseModel, Frozen
+from ptune_cli.commands import prompt_names
 from ptune_cli.data.batches import Lengths
 from ptune_cli.errors import UserError, nearest_path
 from ptune_cli.evaluation.predict import Predictor, Protocol
 from ptune_cli.evaluation.score import Scorer
 from ptune_cli.formats import prompt as prompt_format
 from ptune_cli.formats.prompt import PromptFile
-from ptune_cli.prompts.bank import Member, Prompt
+from ptune_cli.prompts.bank import Member, Prompt, layout, slots
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,12 @@ class Trained:
 
 
 def find(*paths: str) -> list[Trained]:
-    """The prompts at `paths`; of several paths, members are named by where they are.
+    """The prompts at `paths`, named as `prompt_names` says.
 
-    UserError if there are none at one of them, or one of them cannot be read.
+    UserError if there are none at one of them, one of them cannot be read, or one is given twice.
     """
-    found = [prompt for path in paths for prompt in _find(path)]
-    if len(paths) < 2:
-        return found
-    return [replace(prompt, member=replace(prompt.member, name=str(prompt.path))) for prompt in found]
+    places = [place for path in paths for place in _places(path)]
+    return [_read(place, name) for place, name in zip(places, prompt_names.shortest(places), strict=True)]
 
 
 def best(prompts: Sequence[Trained]) -> Trained:
@@ -55,14 +55,14 @@ def best(prompts: Sequence[Trained]) -> Trained:
     return prompts[0] if len(prompts) == 1 else max(prompts, key=_validation)
 
 
-def _find(path: str) -> list[Trained]:
+def _places(path: str) -> list[Path]:
     place = Path(path).expanduser()
     if not place.exists():
         raise UserError(f"no run or prompt at '{path}'", nearest_path(place))
-    if (place / "run.json").is_file() and not (place / "prompts").is_dir():
+    members = sorted((place / "prompts").glob("*/"))
+    if (place / "run.json").is_file() and not members:
         raise UserError(f"the run {path} has no prompts yet", "run its `ptune train` command again to go on with it")
-    folders = sorted((place / "prompts").glob("*/")) if (place / "prompts").is_dir() else [place]
-    return [_read(folder) for folder in folders]
+    return members or [place]
 
 
 def _validation(prompt: Trained) -> float:
@@ -103,6 +103,12 @@ def table(prompts: Sequence[Trained]) -> jax.Array:
     return jnp.concatenate([jnp.asarray(prompt.file.array) for prompt in prompts])
 
 
+def layouts(prompts: Sequence[Trained]) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """For each prompt, the function that puts its slots (its rows of `table`) among an input's ids."""
+    members = [prompt.member for prompt in prompts]
+    return [layout(member, rows) for member, rows in zip(members, slots(members), strict=True)]
+
+
 def input_length(prompts: Sequence[Trained]) -> int:
     """The longest input that these prompts were trained on, in tokens."""
     return max(prompt.input_length for prompt in prompts)
@@ -115,9 +121,8 @@ def scorer(prompts: Sequence[Trained], frozen: Frozen, batch: int, target_length
     return Scorer(Predictor(frozen.model, batch, lengths), frozen.vocabulary)
 
 
-def _read(place: Path) -> Trained:
+def _read(place: Path, name: str) -> Trained:
     file = prompt_format.read(place)
-    folder = place if place.is_dir() else place.parent
     metadata = file.metadata
     prompt = Prompt(length=file.array.shape[0], placement=metadata.get("placement", "prefix"))
-    return Trained(place, file, Member(folder.name, metadata.get("task", ""), metadata.get("seed", 0), prompt))
+    return Trained(place, file, Member(name, metadata.get("task", ""), metadata.get("seed", 0), prompt))
