@@ -13,7 +13,6 @@ from ptune_cli.data.batches import Lengths
 from ptune_cli.errors import UserError, nearest_path
 from ptune_cli.evaluation.predict import Protocol
 from ptune_cli.formats.atomic import write_atomically
-from ptune_cli.prompts.bank import layout, slots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +41,7 @@ class Infer:
         frozen = trained.load([prompt], trained.base_model([prompt], self.model))
         protocol: Protocol = "rank" if self.labels else "beam" if prompt.protocol == "beam" else "greedy"
         scorer = trained.scorer([prompt], frozen, self.batch_size, self.target_length or prompt.target_length)
-        place = layout(prompt.member, slots([prompt.member])[0])
+        [place] = trained.layouts([prompt])
         texts = [frozen.vocabulary.encode(row["inputs"]) for row in rows]
         lengths, labels = scorer.predictor.lengths, self.labels or None
         _tell_cuts(texts, lengths)
