@@ -37,7 +37,9 @@ class Eval:
     Example: ptune eval runs/small runs/record --task super_glue --split test --submit super_glue.zip
     """
 
-    prompt: tuple[str, ...] = field(metadata={"positional": True})  # run folders, or a prompt's folder or file
+    prompt: tuple[str, ...] = field(
+        metadata={"positional": True}
+    )  # run folders, or a prompt's folder or file; or one tuned model's
     task: str | None = None  # for all the prompts, or super_glue or glue; default: the task that each was trained on
     template: str | None = None  # inputs of a task that is a file: "premise: {premise}"
     target_template: str | None = None  # default: {targets}, {label} or {target}
@@ -64,8 +66,8 @@ class Eval:
         else:
             benchmark.show(self.task, found, self.split, self.json)
 
-    def found(self) -> tuple[Found, dict[str, Prepared]]:
-        """The scores of every prompt on its task, and the splits they are of."""
+    def found(self, loaded: Frozen | None = None) -> tuple[Found, dict[str, Prepared]]:
+        """The scores of every prompt on its task, and the splits they are of. `loaded` is the model, where it is at hand."""
         keep_compiled()
         tasks = self.tasks(trained.find(*self.prompt))
         prompts = [prompt for own in tasks.values() for prompt in own]
@@ -73,7 +75,7 @@ class Eval:
         splits = dict(
             zip(tasks, ensure([(task, self.split) for task in tasks], model.load_vocabulary(), offline=self.offline), strict=True)
         )
-        frozen = trained.load(prompts, model)
+        frozen = trained.load(prompts, model, loaded)
         return {task: self.scores(frozen, own, task, splits[task]) for task, own in tasks.items()}, splits
 
     def tasks(self, prompts: Sequence[Trained]) -> dict[str, list[Trained]]:

@@ -9,13 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ptune_cli import __version__, gin_text
 from ptune_cli.base_model import Frozen
-from ptune_cli.commands.experiment import Experiment, Found, both_protocols, unchanged
+from ptune_cli.commands.experiment import Experiment, Found, both_protocols
 from ptune_cli.evaluation.score import Scores
-from ptune_cli.file_task import absolute
 from ptune_cli.formats.prompt import PromptFile, prompt_folder, read, write
-from ptune_cli.prompts.bank import Member, layout, slots, table
+from ptune_cli.prompts.bank import Member, layout, slots, table, unchanged
 from ptune_cli.prompts.init import ClassLabels
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.model import T5
@@ -50,7 +48,8 @@ class PromptTuning(Experiment):
             return found
 
         def keep(step: int, member: Member, trainable: Mapping[str, Any], scores: Scores) -> None:
-            metadata = {**self._metadata(member, frozen), "step": step, "scores": scores.flat()}
+            shape = {"length": member.prompt.length, "placement": member.prompt.placement}
+            metadata = {**self.metadata(member, frozen), **shape, "step": step, "scores": scores.flat()}
             prompt = PromptFile(np.asarray(trainable[member.name], np.float32), metadata)
             write(prompt_folder(folder.path, member.name), prompt)
 
@@ -83,24 +82,6 @@ class PromptTuning(Experiment):
 
     def _step(self, model: T5) -> Step:
         return Step(prompt_loss(model, self.names, self.settings.z_loss), self.settings.optimizer.build(self.names), self.names)
-
-    def _metadata(self, member: Member, frozen: Frozen) -> dict:
-        """What a prompt file says of itself."""
-        return {
-            "base_model": frozen.name,
-            "base_fingerprint": frozen.fingerprint,
-            "vocabulary_sha256": frozen.vocabulary.sha256,
-            "task": absolute(member.task),
-            "length": member.prompt.length,
-            "placement": member.prompt.placement,
-            "seed": member.seed,
-            "model": self.settings.model.as_json(),
-            "input_length": self.settings.input_length,
-            "target_length": self.lengths.targets,
-            "protocol": self.settings.protocol,
-            "recipe": gin_text.write(self.settings),
-            "ptune_version": __version__,
-        }
 
 
 def first_prompt(member: Member, labels: Sequence[str] | None, frozen: Frozen) -> jax.Array:

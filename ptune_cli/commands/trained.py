@@ -1,4 +1,7 @@
-"""Trained prompts, found again: from a run folder (all its members) or from one prompt's file or folder."""
+"""Trained prompts, found again: from a run folder (all its members) or from one prompt's file or folder.
+
+What model tuning leaves is found as well: a model of its own, whose inputs have no prompt.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -15,18 +18,24 @@ from ptune_cli.data.batches import Lengths
 from ptune_cli.errors import UserError, nearest_path
 from ptune_cli.evaluation.predict import Predictor, Protocol
 from ptune_cli.evaluation.score import Scorer
+from ptune_cli.file_task import short_name
 from ptune_cli.formats import prompt as prompt_format
 from ptune_cli.formats.prompt import PromptFile
-from ptune_cli.prompts.bank import Member, Prompt, layout, slots
+from ptune_cli.formats.strict import damaged
+from ptune_cli.prompts.bank import Member, Prompt, layout, slots, unchanged
+
+FOLDER = "model"  # of a run of model tuning: the weights of its best step, as a Hugging Face folder
+TUNED = "tuned.json"  # in that folder: what a prompt's file would say
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A prompt read back, and the member of a bank that it is."""
+    """A prompt read back, and the member of a bank that it is; or a tuned model, with one row that no input shows."""
 
     path: Path
     file: PromptFile
     member: Member
+    tuned: bool = False
 
     @property
     def input_length(self) -> int:
@@ -59,6 +68,9 @@ def _places(path: str) -> list[Path]:
     place = Path(path).expanduser()
     if not place.exists():
         raise UserError(f"no run or prompt at '{path}'", nearest_path(place))
+    for folder in (place, place / FOLDER):
+        if (folder / TUNED).is_file():
+            return [folder]
     members = sorted((place / "prompts").glob("*/"))
     if (place / "run.json").is_file() and not members:
         raise UserError(f"the run {path} has no prompts yet", "run its `ptune train` command again to go on with it")
@@ -78,8 +90,11 @@ def _validation(prompt: Trained) -> float:
 
 
 def base_model(prompts: Sequence[Trained], given: BaseModel | None) -> BaseModel:
-    """`given`, or the model that the first prompt names. UserError if it names none."""
+    """`given`, or the model that the first prompt names. UserError if it names none, or if a tuned model is not alone."""
     saved = prompts[0].file.metadata.get("model")
+    for prompt in prompts:
+        if prompt.tuned and (given or len(prompts) > 1):
+            raise UserError(f"{prompt.path} has weights of its own", "score it alone, and leave out --model")
     if given is not None:
         return given
     if saved is None:
@@ -87,9 +102,9 @@ def base_model(prompts: Sequence[Trained], given: BaseModel | None) -> BaseModel
     return BaseModel.from_json(saved)
 
 
-def load(prompts: Sequence[Trained], model: BaseModel) -> Frozen:
-    """The model, loaded. UserError, which names the prompt, unless all of them belong to it."""
-    frozen = model.load()
+def load(prompts: Sequence[Trained], model: BaseModel, loaded: Frozen | None = None) -> Frozen:
+    """The model, loaded unless it is at hand. UserError, which names the prompt, unless all of them belong to it."""
+    frozen = loaded or model.load()
     for prompt in prompts:
         try:
             prompt_format.check(prompt.file, frozen)
@@ -98,15 +113,16 @@ def load(prompts: Sequence[Trained], model: BaseModel) -> Frozen:
     return frozen
 
 
+def layouts(prompts: Sequence[Trained]) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """Of each prompt, the function that puts its slots into an input's ids; that of a tuned model leaves them alone."""
+    members = [prompt.member for prompt in prompts]
+    places = [layout(member, rows) for member, rows in zip(members, slots(members), strict=True)]
+    return [unchanged if prompt.tuned else place for prompt, place in zip(prompts, places, strict=True)]
+
+
 def table(prompts: Sequence[Trained]) -> jax.Array:
     """The prompt table [R, D]."""
     return jnp.concatenate([jnp.asarray(prompt.file.array) for prompt in prompts])
-
-
-def layouts(prompts: Sequence[Trained]) -> list[Callable[[np.ndarray], np.ndarray]]:
-    """For each prompt, the function that puts its slots (its rows of `table`) among an input's ids."""
-    members = [prompt.member for prompt in prompts]
-    return [layout(member, rows) for member, rows in zip(members, slots(members), strict=True)]
 
 
 def input_length(prompts: Sequence[Trained]) -> int:
@@ -116,13 +132,29 @@ def input_length(prompts: Sequence[Trained]) -> int:
 
 def scorer(prompts: Sequence[Trained], frozen: Frozen, batch: int, target_length: int) -> Scorer:
     """The scorer that training used."""
-    longest = max(prompt.member.prompt.length for prompt in prompts)
+    longest = max(0 if prompt.tuned else prompt.member.prompt.length for prompt in prompts)
     lengths = Lengths(input_length(prompts), target_length, longest)
     return Scorer(Predictor(frozen.model, batch, lengths), frozen.vocabulary)
 
 
 def _read(place: Path, name: str) -> Trained:
+    if (place / TUNED).is_file():
+        return _tuned(place)
     file = prompt_format.read(place)
     metadata = file.metadata
     prompt = Prompt(length=file.array.shape[0], placement=metadata.get("placement", "prefix"))
     return Trained(place, file, Member(name, metadata.get("task", ""), metadata.get("seed", 0), prompt))
+
+
+def _tuned(folder: Path) -> Trained:
+    try:
+        saved = json.loads((folder / TUNED).read_text(encoding="utf-8"))
+        # Loaded is the folder; what it was tuned from, and that model's fingerprint, are only to be read there.
+        model = {**saved["model"], "checkpoint": str(folder), "config": None, "vocabulary": None}
+        task, seed = saved["task"], saved["seed"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(folder / TUNED, error) from error
+    metadata = {**{name: value for name, value in saved.items() if name != "base_fingerprint"}, "model": model}
+    nothing = np.zeros((1, BaseModel.from_json(model).sizes().emb_dim), np.float32)
+    member = Member(f"{short_name(task)}-{seed}", task, seed, Prompt(length=1))
+    return Trained(folder, PromptFile(nothing, metadata), member, tuned=True)
