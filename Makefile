@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/installed ## make .venv and install ptune in it, with what preparing data and testing need
 
@@ -17,6 +17,9 @@ demo: setup ## tune a prompt on the embedded model and real text (2 cores: under
 
 sweep: setup ## prompt tuning, model tuning and prompt design on the embedded model, three seeds each (resumes)
 	$(BIN)/ptune sweep --gin sweeps/methods.gin
+
+figure3a figure3b: setup ## the paper's Figures 3a (prompt length) and 3b (how a prompt starts), on the embedded model (resumes)
+	$(BIN)/ptune sweep --gin sweeps/$@.gin
 
 transfer: setup ## the paper's Table 1 in small: the embedded model, trained on today's glosses, asked of a dictionary of 1913 (resumes)
 	$(BIN)/ptune transfer --gin transfers/glosses.gin
@@ -57,4 +60,4 @@ family: corpus ## pre-train the embedded models again, and ship them (2 cores: a
 	  $(BIN)/python -m corpora.model_card $$size || exit 1; \
 	done
 
-.PHONY: help setup demo sweep transfer table1 table2 test lint wheel-test corpus family
+.PHONY: help setup demo sweep figure3a figure3b transfer table1 table2 test lint wheel-test corpus family
