@@ -81,6 +81,8 @@ def test_eval_and_infer_find_a_tuned_model_with_its_task_and_its_limits(tuned, p
     code, out, errors = ptune("infer", tuned / folder, "--input", tmp_path / "input")
     assert code == 0, errors
     assert [json.loads(line)["prediction"] for line in out.splitlines()] == [line["text"] for line in lines]
+    (tmp_path / "input").write_text(out)  # whose lines name what answered
+    assert ptune("infer", tuned / folder, "--input", tmp_path / "input")[:2] == (0, out)
 
 
 def test_a_tuned_model_is_scored_alone_with_its_own_weights(tuned, model, bank, ptune):

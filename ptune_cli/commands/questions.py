@@ -55,7 +55,8 @@ def _fields(line: str) -> dict[str, Any]:
 def _named(name: str, prompts: Sequence[Trained]) -> int:
     """The index of the prompt of this name. UserError if there is none, or more than one."""
     names = [prompt.member.name for prompt in prompts]
-    found = prompt_names.called(name, [prompt.path for prompt in prompts])
+    # A tuned model's name is not the end of its path.
+    found = [i for i, own in enumerate(names) if own == name] or prompt_names.called(name, [prompt.path for prompt in prompts])
     if not found:
         raise UserError(f"no prompt '{name}'; {nearest(name, names)}")
     if len(found) > 1:
