@@ -37,10 +37,20 @@ class Table:
 ORIGINS: Mapping[Origin, str] = {"memory": "from memory", "derived": "derived", "repository": "read there"}
 
 
+def cited(table: Table) -> str:
+    """A table's source in full: "Lester, ..., arXiv:2104.08691, Table 1 (from memory, not checked)"."""
+    return f"{_content()['paper']}, {table.citation}"
+
+
+@cache
+def _content() -> dict[str, Any]:
+    return json.loads(FILE.read_text(encoding="utf-8"))
+
+
 @cache
 def tables() -> Mapping[str, Table]:
     """All tables by name, in the file's order."""
-    found: list[dict[str, Any]] = json.loads(FILE.read_text(encoding="utf-8"))["tables"]
+    found: list[dict[str, Any]] = _content()["tables"]
     return {table["name"]: Table(**{**table, "rows": tuple(table["rows"])}) for table in found}
 
 

@@ -41,10 +41,10 @@ def axis(rows: Sequence[Row]) -> Axis:
 
 def _across(rows: Sequence[Row], places: Sequence[float], label: str, logarithmic: bool, tick: str, sizes: bool = False) -> Axis:
     ticks = {
-        place: tick.format(place, value=Path(row.labels[0][1]).stem, millions=row.parameters / 1e6)
+        place: tick.format(place, value=_short(row.labels[0][1]), millions=row.parameters / 1e6)
         for row, place in zip(rows, places, strict=True)
     }
-    lines = {row.labels: _line(row, sizes) for row in rows}
+    lines = {row.labels: _line(row, rows, sizes) for row in rows}
     return Axis(dict(zip((row.labels for row in rows), places, strict=True)), ticks, label, logarithmic, lines)
 
 
@@ -61,13 +61,27 @@ def _adaptation(name: str) -> int:
 
 
 def _positive(values: Sequence[str]) -> bool:
+    return all(_is_number(value) and float(value) > 0 for value in values)
+
+
+def _is_number(value: str) -> bool:
     try:
-        return all(float(value) > 0 for value in values)
+        float(value)
     except ValueError:
         return False
+    return True
 
 
-def _line(row: Row, size: bool) -> str:
+def _line(row: Row, rows: Sequence[Row], size: bool) -> str:
+    """What a row's line is called. A number has its axis before it, and a path that others share the name of stays whole."""
     names = [shipped.size_of(row.labels[0][1])] if size else []
-    names += [Path(value).stem.replace("_", " ") for _, value in row.labels[1:]]
-    return ", ".join(names) or row.method
+    for number, (name, value) in enumerate(row.labels[1:], 1):
+        alike = {own for other in rows if _short(own := other.labels[number][1]) == _short(value)}
+        own = _short(value) if len(alike) == 1 else value
+        names.append(f"{name.rpartition('.')[2]} {own}" if _is_number(value) else own)
+    return ", ".join(names).replace("_", " ") or row.method
+
+
+def _short(value: str) -> str:
+    """A gin file by its stem, any other path by its last name, another value as it is."""
+    return Path(value).stem if value.endswith(".gin") else value if _is_number(value) else Path(value).name or value

@@ -9,10 +9,10 @@ from ptune_cli.reports.sweep_axis import Axis, axis
 from ptune_cli.reports.sweep_results import Row
 
 
-def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """sweep.png and sweep.svg, a panel for each task; error bars are the standard deviation over seeds."""
+def draw(rows: Sequence[Row], folder: Path, name: str = "sweep") -> list[Path]:
+    """`name`.png and .svg, a panel for each task; error bars are the standard deviation over seeds."""
     tasks = dict.fromkeys(row.task for row in rows)
-    return panels.draw([(shown(task), [row for row in rows if row.task == task]) for task in tasks], _panel, folder / "sweep")
+    return panels.draw([(shown(task), [row for row in rows if row.task == task]) for task in tasks], _panel, folder / name)
 
 
 def _panel(panel, rows: Sequence[Row]) -> None:
@@ -27,7 +27,7 @@ def _panel(panel, rows: Sequence[Row]) -> None:
         panel.plot(*zip(*points, strict=True), color=color, linestyle=":", marker=".", alpha=0.7, label=label)
     panel.axhline(rows[0].majority, color="0.6", linestyle="--", linewidth=1, label="majority class")
     _scale(panel, across)
-    panel.set_ylabel(f"{rows[0].metric} (%), {rows[0].protocol}")
+    panel.set_ylabel(" / ".join(dict.fromkeys(f"{row.metric} (%), {row.protocol}" for row in rows)))
 
 
 def _scale(panel, across: Axis) -> None:

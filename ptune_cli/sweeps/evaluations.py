@@ -15,10 +15,9 @@ from ptune_cli.data.prepared import find
 from ptune_cli.errors import RunFailure, UserError
 from ptune_cli.file_task import shown
 from ptune_cli.formats.atomic import write_atomically
+from ptune_cli.reports.run_folders import EVALUATIONS
 from ptune_cli.sweeps.points import Point
 from ptune_cli.sweeps.running import say
-
-FOLDER = "evaluations"  # of a run
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Evaluation:
     def file(self) -> Path:
         """Its result, called as its prepared split is: of other rows, it is another. UserError for a task that is not there."""
         vocabulary = self.point.train.model.load_vocabulary()
-        return self.point.folder / FOLDER / f"{find(*locate(self.task, self.split), vocabulary).name}.json"
+        return self.point.folder / EVALUATIONS / f"{find(*locate(self.task, self.split), vocabulary).name}.json"
 
     def finished(self) -> bool:
         """Whether there is a result of these rows."""

@@ -1,0 +1,150 @@
+"""A report as Markdown, LaTeX, CSV and JSON. None of them has a number that is not of the runs."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ptune_cli.file_task import shown
+from ptune_cli.formats.atomic import write_atomically
+from ptune_cli.reports import report_cells, spread, tables
+from ptune_cli.reports.report_lines import ABSENT, Line, Section, value_of
+from ptune_cli.reports.run_folders import LeftOut
+
+LATEX = r"""% A table for each task. It compiles as it is; a document with the packages standalone and booktabs can \input it.
+\documentclass{{article}}
+\usepackage[T1]{{fontenc}}
+\usepackage[landscape,margin=1cm]{{geometry}}
+\usepackage{{booktabs}}
+\begin{{document}}
+{}
+\end{{document}}
+"""
+LATEX_TABLE = r"""\begin{{table}}
+\centering\footnotesize
+\caption{{{caption}}}
+{table}
+
+\medskip
+{deviations}
+\end{{table}}"""
+
+
+def write(sections: Sequence[Section], left_out: Sequence[LeftOut], recipe: str, folder: Path) -> list[Path]:
+    """report.md, report.tex, report.csv and report.json; returns where they are."""
+    texts = {"md": markdown(sections, recipe), "tex": latex(sections, recipe), "csv": as_csv(sections)}
+    texts["json"] = as_json(sections, left_out, recipe)
+    for kind, text in texts.items():
+        write_atomically(folder / f"report.{kind}", text.encode())
+    return [folder / f"report.{kind}" for kind in texts]
+
+
+def markdown(sections: Sequence[Section], recipe: str) -> str:
+    """A heading, the table and the deviations of each task."""
+    parts = []
+    for section in sections:
+        found = report_cells.deviations(section)
+        listed = tables.markdown([report_cells.DEVIATIONS, *found]) if found else "None.\n"
+        parts.append(f"## {report_cells.title(section)}\n\n{tables.markdown(report_cells.cells(section))}")
+        parts.append(f"{report_cells.SCORES}\n\nDeviations from {recipe}:\n\n{listed}")
+    return "\n".join(parts)
+
+
+def latex(sections: Sequence[Section], recipe: str) -> str:
+    """A document that compiles as it is."""
+    return LATEX.format("\n\n".join(_latex_table(section, recipe) for section in sections))
+
+
+def _latex_table(section: Section, recipe: str) -> str:
+    caption = f"{report_cells.title(section)}. {report_cells.SCORES} Deviations are from {recipe}."
+    found = [line[:-1] for line in report_cells.deviations(section)]
+    return LATEX_TABLE.format(
+        caption=tables.latex_text(caption),
+        table=tables.latex(report_cells.cells(section), report_cells.names(section)),
+        deviations=tables.latex([report_cells.DEVIATIONS[:-1], *found], report_cells.DEVIATIONS) if found else "",
+    )
+
+
+def as_csv(sections: Sequence[Section]) -> str:
+    """A row for each line of all tasks, in full precision; a column for each setting that lines of some task differ in."""
+    settings = dict.fromkeys(name for section in sections for name in section.columns)
+    rows = [_row(line, section, list(settings)) for section in sections for line in section.lines]
+    columns = dict.fromkeys(name for row in rows for name in row)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _row(line: Line, section: Section, settings: Sequence[str]) -> dict[str, Any]:
+    facts = _facts(line)
+    scores = {name: " ".join(map(repr, own)) for name, own in [("scores", line.scores), *line.metrics.items()]}
+    differ = {name: report_cells.text_of(value_of(name, line, section.lines)) for name in settings}
+    return {
+        "task": section.task,
+        **differ,
+        **facts,
+        "seeds": " ".join(map(str, line.seeds)),
+        **scores,
+        "deviations": len(line.deviations),
+        "runs": " ".join(map(str, line.runs)),
+    }
+
+
+def as_json(sections: Sequence[Section], left_out: Sequence[LeftOut], recipe: str) -> str:
+    """Everything that the tables say, and the scores of each seed."""
+    return json.dumps(
+        {
+            "recipe": recipe,
+            "tasks": [_section(section) for section in sections],
+            "left_out": [{"run": str(own.folder), "why": own.why} for own in left_out],
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _section(section: Section) -> dict[str, Any]:
+    return {
+        "task": section.task,
+        "columns": list(section.columns),
+        "lines": [
+            {
+                **_facts(line),
+                "settings": {name: _plain(value_of(name, line, section.lines)) for name in section.columns},
+                "seeds": line.seeds,
+                "scores": line.scores,
+                "metrics": line.metrics,
+                "deviations": [deviation.as_json() for deviation in line.deviations],
+                "runs": [str(run) for run in line.runs],
+            }
+            for line in section.lines
+        ],
+    }
+
+
+def _plain(value: Any) -> Any:
+    return None if value is ABSENT else value
+
+
+def _facts(line: Line) -> Mapping[str, Any]:
+    """What every form of a line has."""
+    found = line.first
+    return {
+        "trained_on": shown(found.source),
+        "split": found.split,
+        "protocol": found.protocol,
+        "method": found.method,
+        "base_model": line.base_model,
+        "parameters": found.parameters,
+        "metric": " and ".join(line.metrics),
+        "n": found.n,
+        "mean": spread.mean(line.scores),
+        "std": spread.std(line.scores),
+        "invalid": line.invalid,
+        "untuned": found.untuned,
+        "majority": found.majority,
+    }

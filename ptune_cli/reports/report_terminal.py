@@ -1,0 +1,38 @@
+"""A report on the terminal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ptune_cli.reports import report_cells, tables
+from ptune_cli.reports.report_lines import Section
+
+
+def show(sections: Sequence[Section], recipe: str, files: Sequence[Path]) -> None:
+    """Print the table and the deviations of each task, and where the files are."""
+    console = Console(highlight=False)
+    for section in sections:
+        console.print(Text(report_cells.title(section), style="bold"))
+        for table in _tables(section, console):
+            console.print(table)
+        found = report_cells.deviations(section)
+        console.print(Text(f"deviations from {recipe}:{'' if found else ' none'}"))
+        for name, here, wanted, _ in found:
+            console.print(Text(f"  {name}: {here}, not {wanted}"))
+        console.print(f"\n{report_cells.SCORES}\n")
+    for file in files:
+        console.print(Text(str(file)), soft_wrap=True)
+
+
+def _tables(section: Section, console: Console) -> list[Table]:
+    """One table where it fits the terminal, else the settings in one of their own, where each has a row."""
+    cells, names = report_cells.cells(section), report_cells.names(section)
+    whole = tables.terminal(cells, names)
+    if console.measure(whole, options=console.options.update(width=10_000)).maximum <= console.width or not section.columns:
+        return [whole]
+    settings = 1 + len(section.columns)  # behind the line's number
+    turned = [list(column) for column in zip(*(line[:settings] for line in cells), strict=True)]
+    return [tables.terminal([line[:1] + line[settings:] for line in cells], names[-2:]), tables.terminal(turned, turned[0][:1])]
