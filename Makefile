@@ -18,8 +18,29 @@ demo: setup ## tune a prompt on the embedded model and real text (2 cores: under
 sweep: setup ## prompt tuning, model tuning and prompt design on the embedded model, three seeds each (resumes)
 	$(BIN)/ptune sweep --gin sweeps/methods.gin
 
+# The figures take MODELS="a b c" and TASK, to be swept over too; table3 takes MODEL and TASK.
+comma = ,
+ON = $(if $(MODELS),model.checkpoint=$(MODELS))$(if $(TASK),$(if $(MODELS),$(comma))tasks=$(TASK))
+ALSO = $(if $(ON),--also_over "$(ON)")
+SHIPPED = $(notdir $(patsubst %/config.json,%,$(wildcard ptune_cli/assets/*/config.json)))
+
+figure1 figure3d: MODELS ?= $(if $(filter figure1,$@),$(foreach name,$(SHIPPED),$(if $(findstring _,$(name)),,$(name))),$(SHIPPED))
+figure1: setup ## the paper's Figure 1: three methods over models of several sizes; default: the sizes that ship (resumes)
+	$(BIN)/ptune sweep --gin sweeps/methods.gin --output runs/$@ $(ALSO)
+
 figure3a figure3b: setup ## the paper's Figures 3a (prompt length) and 3b (how a prompt starts), on the embedded model (resumes)
-	$(BIN)/ptune sweep --gin sweeps/$@.gin
+	$(BIN)/ptune sweep --gin sweeps/$@.gin $(ALSO)
+
+figure3d: setup ## the paper's Figure 3d: models after more and less LM adaptation; default: all that ship (resumes)
+	$(BIN)/ptune sweep --base runs/ranked_demo.gin --output runs/$@ --over "$(ON)"
+
+table3: setup ## the paper's Table 3: five prompts of the demo's task, apart and as an ensemble (resumes)
+	$(BIN)/ptune train --gin runs/ranked_demo.gin --seeds 0,1,2,3,4 $(if $(TASK),--tasks $(TASK)) $(if $(MODEL),--model.checkpoint $(MODEL)) \
+	  --output runs/$@/$(or $(TASK),demo)-$(notdir $(or $(MODEL),tiny))
+	$(BIN)/ptune ensemble runs/$@/$(or $(TASK),demo)-$(notdir $(or $(MODEL),tiny)) --split test
+
+report: ## all finished runs below runs/ (or RUNS="a b"), as tables, pictures and a page in runs/report
+	$(BIN)/ptune report $(or $(RUNS),runs) --output runs/report
 
 transfer: setup ## the paper's Table 1 in small: the embedded model, trained on today's glosses, asked of a dictionary of 1913 (resumes)
 	$(BIN)/ptune transfer --gin transfers/glosses.gin
@@ -60,4 +81,4 @@ family: corpus ## pre-train the embedded models again, and ship them (2 cores: a
 	  $(BIN)/python -m corpora.model_card $$size || exit 1; \
 	done
 
-.PHONY: help setup demo sweep figure3a figure3b transfer table1 table2 test lint wheel-test corpus family
+.PHONY: help setup demo sweep figure1 figure3a figure3b figure3d table3 report transfer table1 table2 test lint wheel-test corpus family

@@ -14,6 +14,7 @@ from ptune_cli.reports import sweep_figure, sweep_table
 from ptune_cli.reports.sweep_axis import axis
 from ptune_cli.reports.sweep_results import collect
 from ptune_cli.sweeps.points import expand
+from ptune_cli.sweeps.sweep import Sweep
 
 TESTS = Path(__file__).parent  # the module of the task is found in the current folder
 SWEEP = "import sys; from ptune_cli import cli; sys.exit(cli.main(sys.argv[1:]))"
@@ -100,6 +101,15 @@ def test_a_mistake_is_found_before_anything_runs(over, message, settings, tmp_pa
     with pytest.raises(UserError, match=".*") as error:
         expand([settings], ["steps=4", over], str(tmp_path / "out"))
     assert message in str(error.value) and not (tmp_path / "out").exists()
+
+
+def test_more_axes_come_first_and_replace_those_of_their_name():
+    over = ("prompt.length=1 20", "model.checkpoint=tiny")
+    assert Sweep(output="out", base=(), over=over, also_over=("model.checkpoint=a b",)).axes() == (
+        "model.checkpoint=a b",
+        "prompt.length=1 20",
+    )
+    assert Sweep(output="out", base=(), over=over).axes() == over
 
 
 def test_a_point_that_fails_is_named_and_stops_no_other(swept):
@@ -231,6 +241,19 @@ def test_stages_of_one_size_are_drawn_by_their_steps_of_adaptation_a_line_for_ea
     assert list(found.places.values()) == [0, 90, 900, 0, 900] and found.ticks == {0: "0", 90: "90", 900: "900"}
     assert list(found.lines.values()) == ["pea", "pea", "pea", "bean", "bean"]
     assert found.label == "steps of LM adaptation" and not found.logarithmic
+
+
+def test_numbers_are_called_by_their_axis_and_whole_on_the_axis_and_in_the_legend(tmp_path):
+    found = axis(
+        rows_of(tmp_path, *((("optimizer.learning_rate", a), ("z_loss", b)) for a in ("0.1", "0.3") for b in ("0.5", "0.7")))
+    )
+    assert list(found.ticks.values()) == ["0.1", "0.3"] and set(found.lines.values()) == {"z loss 0.5", "z loss 0.7"}
+
+
+def test_models_of_one_last_name_are_lines_of_their_own(tmp_path):
+    names = ("nano/model", "tiny/model")
+    rows = rows_of(tmp_path, *((("prompt.length", n), ("model.checkpoint", name)) for n in ("1", "20") for name in names))
+    assert set(axis(rows).lines.values()) == set(names)
 
 
 def test_models_without_a_known_adaptation_are_drawn_by_their_parameters(tmp_path):

@@ -16,7 +16,7 @@ def show(sections: Sequence[Section], recipe: str, files: Sequence[Path]) -> Non
     console = Console(highlight=False)
     for section in sections:
         console.print(Text(report_cells.title(section), style="bold"))
-        for table in _tables(section, console):
+        for table in _tables(section, console.width):
             console.print(table)
         found = report_cells.deviations(section)
         console.print(Text(f"deviations from {recipe}:{'' if found else ' none'}"))
@@ -27,12 +27,12 @@ def show(sections: Sequence[Section], recipe: str, files: Sequence[Path]) -> Non
         console.print(Text(str(file)), soft_wrap=True)
 
 
-def _tables(section: Section, console: Console) -> list[Table]:
+def _tables(section: Section, width: int) -> list[Table]:
     """One table where it fits the terminal, else the settings in one of their own, where each has a row."""
     cells, names = report_cells.cells(section), report_cells.names(section)
-    whole = tables.terminal(cells, names)
-    if console.measure(whole, options=console.options.update(width=10_000)).maximum <= console.width or not section.columns:
-        return [whole]
+    if not section.columns or not tables.is_wide(cells, width):
+        return [tables.terminal(cells, names, width)]
     settings = 1 + len(section.columns)  # behind the line's number
     turned = [list(column) for column in zip(*(line[:settings] for line in cells), strict=True)]
-    return [tables.terminal([line[:1] + line[settings:] for line in cells], names[-2:]), tables.terminal(turned, turned[0][:1])]
+    scores = [line[:1] + line[settings:] for line in cells]
+    return [tables.terminal(scores, names[-2:], width), tables.terminal(turned, turned[0][:1], width)]

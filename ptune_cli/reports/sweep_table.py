@@ -24,7 +24,7 @@ def show(rows: Sequence[Row], figures: Sequence[Path], as_json: bool) -> None:
         print(json.dumps([row.as_json() for row in rows], indent=2))
         return
     console = Console()
-    console.print(tables.terminal(_cells(rows), ("task", *_axes(rows))))
+    console.print(tables.terminal(_cells(rows), ("task", *_axes(rows)), console.width))
     for figure in figures:
         console.print(f"picture: {figure}", highlight=False, soft_wrap=True)
 

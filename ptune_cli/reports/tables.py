@@ -6,7 +6,8 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 Cells = Sequence[Sequence[str]]
-NUMBER = 10  # letters of a number at most: 100.0±10.0
+NUMBER, NAME, HEADER = 10, 24, 3  # letters that are never broken: 100.0±10.0, optimizer.learning_rate, the start of a header
+GAP = 2  # between columns
 LATEX = {
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
@@ -36,17 +37,39 @@ def latex_text(text: str) -> str:
     return "".join(LATEX.get(letter, letter) for letter in text)
 
 
-def terminal(cells: Cells, names: Collection[str]) -> Table:
-    """The table as rich prints it: the columns `names` to the left and whole, numbers to the right.
+def terminal(cells: Cells, names: Collection[str], width: int) -> Table:
+    """The table as rich prints it on `width` columns: the columns `names` to the left, numbers to the right.
 
-    Where it is too wide, what is broken is the names of the other columns, and cells of more than NUMBER letters.
+    Where it is too wide, headers of numbers are broken, and cells of more than NUMBER letters, of `names` of more than NAME.
     """
-    header, *body = cells
+    header = [column.replace(", ", "\n") for column in cells[0]]
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-    for place, column in enumerate(header):
-        least = min(max((len(line[place]) for line in body), default=0), NUMBER)
-        side = "left" if column in names else "right"
-        table.add_column(column.replace(", ", "\n"), justify=side, no_wrap=column in names, overflow="fold", min_width=least)
-    for line in body:
+    for name, space in zip(header, _widths([header, *cells[1:]], names, width), strict=True):
+        table.add_column(name, justify="left" if name in names else "right", overflow="fold", width=space)
+    for line in cells[1:]:
         table.add_row(*line)
     return table
+
+
+def _widths(cells: Cells, names: Collection[str], width: int) -> list[int]:
+    """Letters of each column: as many as it needs, less where the widest can be broken to fit; names only if they must."""
+    columns = list(zip(*cells, strict=True))
+    found = [max(len(line) for cell in column for line in cell.split("\n")) for column in columns]
+    least = [_least(column, column[0] in names) for column in columns]
+    for of_names in (False, True):
+        broken = [place for place, column in enumerate(columns) if (column[0] in names) == of_names]
+        while sum(found) > width - GAP * len(columns) - 1 and (spare := [i for i in broken if found[i] > least[i]]):
+            found[max(spare, key=found.__getitem__)] -= 1
+    return found
+
+
+def _least(column: Sequence[str], is_name: bool) -> int:
+    """Letters that stay together: a name's longest word, a whole number and some of its header."""
+    if is_name:
+        return min(max(len(word) for cell in column for word in cell.split() or [""]), NAME)
+    return min(max(HEADER if len(column[0]) > HEADER else len(column[0]), *map(len, column[1:])), NUMBER)
+
+
+def is_wide(cells: Cells, width: int) -> bool:
+    """Whether the table takes more than `width` columns unless something in it is broken."""
+    return sum(_widths(cells, (), 10**6)) > width - GAP * len(cells[0]) - 1

@@ -33,7 +33,7 @@ def show(rows: Sequence[Row], figures: Sequence[Path], as_json: bool) -> None:
     for source, metric in dict.fromkeys((row.source, _metric(row)) for row in rows):
         own = [row for row in rows if (row.source, _metric(row)) == (source, metric)]
         console.print(f"trained on {shown(source)}: {metric} (percent)", highlight=False, markup=False)
-        console.print(tables.terminal(_cells(own, without=("trained on", "metric")), NAMES))
+        console.print(tables.terminal(_cells(own, without=("trained on", "metric")), NAMES, console.width))
     for figure in figures:
         console.print(f"picture: {figure}", highlight=False, soft_wrap=True)
 

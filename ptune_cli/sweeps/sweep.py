@@ -24,6 +24,7 @@ class Sweep:
     output: str  # the folder of all the runs
     base: tuple[str, ...]  # gin files that every point reads
     over: tuple[str, ...]  # the axes: "NAME=VALUE VALUE", NAME a flag of `ptune train`, or gin for files of settings
+    also_over: tuple[str, ...] = ()  # more axes, which come first; one of the same name in `over` gives way
     jobs: int = 1  # runs at once
     dry_run: bool = field(default=False, metadata={"saved": False})  # list the points, and stop
     json: bool = field(default=False, metadata={"saved": False})  # print the results as JSON
@@ -34,7 +35,7 @@ class Sweep:
 
     def run(self) -> int:
         """Run what is not finished; write and print the comparison. Exit code 1 if a point failed."""
-        points = expand(self.base, self.over, self.output)
+        points = expand(self.base, self.axes(), self.output)
         if self.dry_run:
             show_plan(points)
             return 0
@@ -47,3 +48,8 @@ class Sweep:
             sweep_table.write(results, Path(self.output))
             sweep_table.show(results, figures, self.json)
         return 1 if failed else 0
+
+    def axes(self) -> tuple[str, ...]:
+        """All axes, in the order in which they make the grid."""
+        named = {axis.partition("=")[0] for axis in self.also_over}
+        return (*self.also_over, *(axis for axis in self.over if axis.partition("=")[0] not in named))
