@@ -146,6 +146,18 @@ def test_an_object_of_another_class_has_no_value_where_it_has_no_such_setting(tm
     ]
 
 
+def test_what_means_nothing_to_a_method_has_no_value_and_tells_no_lines_apart(tmp_path):
+    write(tmp_path / "a", results(), prompt__length="5")
+    write(tmp_path / "b", results(), prompt__length="20")
+    write(tmp_path / "c", results((0,), method="model"), method="model", prompt__length="20")
+    write(tmp_path / "d", results((1,), method="model"), method="model", prompt__length="5")
+    [section] = read(tmp_path)
+    assert section.columns == ("prompt.length",)
+    assert [(line.first.method, line.seeds) for line in section.lines] == [("prompt", (0,)), ("prompt", (0,)), ("model", (0, 1))]
+    [picture] = report_figures.draw([section], tmp_path / "out")
+    assert ">prompt<" in picture.svg.read_text() and "model tuning" not in picture.svg.read_text()
+
+
 def test_a_setting_that_an_older_run_does_not_tell_differs_from_any_value(tmp_path):
     write(tmp_path / "a", results())
     older = write(tmp_path / "b", results()) / "config.gin"
@@ -203,7 +215,10 @@ def test_one_seed_of_the_same_settings_counts_once_and_is_told(tmp_path, ptune):
     write(tmp_path / "a", results())
     write(tmp_path / "b", results((0, 1)))
     code, out, errors = ptune("report", tmp_path, "--json")
-    assert code == 0 and errors == f"ptune report: seed 0 of {tmp_path}/b is that of {tmp_path}/a again, and is left out\n"
+    assert (
+        code == 0
+        and errors == f"ptune report: {tmp_path}/b has the settings and seeds of {tmp_path}/a again, and these count once\n"
+    )
     [line] = json.loads(out)["tasks"][0]["lines"]
     assert line["seeds"] == [0, 1] and line["scores"] == [50.0, 53.0]
 

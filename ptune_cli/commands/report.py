@@ -38,8 +38,8 @@ class Report:
         sections, twice = report_lines.sections(runs, self.recipe)
         for own in left_out:
             _say(f"{own.folder} is left out: {own.why}")
-        for own in twice:
-            _say(f"seed {own.again.seed} of {own.again.run} is that of {own.counted.run} again, and is left out")
+        for again, counted in dict.fromkeys((own.again.run, own.counted.run) for own in twice):
+            _say(f"{again} has the settings and seeds of {counted} again, and these count once")
         folder = Path(self.output or Path(self.runs[0]) / "report").expanduser()
         scores, share = report_figures.draw(sections, folder), parameters_figure.draw(folder)
         files = report_files.write(sections, left_out, self.recipe, folder)

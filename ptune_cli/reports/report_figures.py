@@ -11,6 +11,7 @@ from ptune_cli.reports.sweep_axis import MODEL
 from ptune_cli.reports.sweep_results import Row
 
 METHOD = "method"
+Labels = dict[str, str]  # {setting: its value, "" where it has none}
 # The paper's Figure 1 (and 3d, where models are stages of one size), 3a and 3b.
 ACROSS = {
     MODEL: "Scores by base model",
@@ -31,13 +32,15 @@ class Picture:
 def draw(sections: Sequence[Section], folder: Path) -> list[Picture]:
     """A picture for each setting that scores are drawn across, with a panel for each task; none if no runs of a task differ.
 
-    Lines of the picture are what was made with equal other settings. What was not trained on the task is not drawn.
+    Lines of the picture are what was made with equal other settings. What was not trained on the task is not drawn, nor what has
+    no such setting: model tuning has no prompt length.
     """
     rows: dict[str, list[Row]] = {}
     for section in sections:
         labels = [_labels(line, section) for line in section.trained]
         for name in _across(labels):
-            rows.setdefault(name, []).extend(_rows(section.trained, labels, name))
+            drawn = [(line, own) for line, own in zip(section.trained, labels, strict=True) if own[name]]
+            rows.setdefault(name, []).extend(_rows(drawn, name))
     pictures = []
     for name, own in rows.items():
         png, svg = sweep_figure.draw(own, folder, f"scores_{name.replace('.', '_').replace(' ', '_')}")
@@ -45,27 +48,24 @@ def draw(sections: Sequence[Section], folder: Path) -> list[Picture]:
     return pictures
 
 
-def _labels(line: Line, section: Section) -> dict[str, str]:
+def _labels(line: Line, section: Section) -> Labels:
     """{setting: its value}: what tells a line from the others that are drawn."""
     names = [name for name in section.columns if name != "trained on"]
     settings = {name: text_of(value_of(name, line, section.lines)) for name in names}
     return {MODEL: line.base_model, METHOD: METHODS.get(line.first.method, line.first.method), **settings}
 
 
-def _across(labels: Sequence[dict[str, str]]) -> list[str]:
-    differ = [name for name in (labels[0] if labels else ()) if len({own[name] for own in labels}) > 1]
+def _across(labels: Sequence[Labels]) -> list[str]:
+    differ = [name for name in (labels[0] if labels else ()) if len({own[name] for own in labels} - {""}) > 1]
     return [name for name in ACROSS if name in differ] or [name for name in differ if name != METHOD][:1] or differ[:1]
 
 
-def _rows(lines: Sequence[Line], labels: Sequence[dict[str, str]], across: str) -> list[Row]:
-    others = _needed([{name: value for name, value in own.items() if name != across} for own in labels])
-    return [
-        _row(line, ((across, own[across]), *((name, own[name]) for name in others)))
-        for line, own in zip(lines, labels, strict=True)
-    ]
+def _rows(drawn: Sequence[tuple[Line, Labels]], across: str) -> list[Row]:
+    others = _needed([{name: value for name, value in own.items() if name != across} for _, own in drawn])
+    return [_row(line, ((across, own[across]), *((name, own[name]) for name in others))) for line, own in drawn]
 
 
-def _needed(labels: Sequence[dict[str, str]]) -> list[str]:
+def _needed(labels: Sequence[Labels]) -> list[str]:
     """The method if it differs, and the settings that tell apart what all of them do: what follows from others is left out."""
     names = list(labels[0])
     for name in reversed(names):
@@ -77,11 +77,11 @@ def _needed(labels: Sequence[dict[str, str]]) -> list[str]:
     return names
 
 
-def _values(labels: dict[str, str], names: Sequence[str]) -> tuple[str, ...]:
+def _values(labels: Labels, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(labels[name] for name in names)
 
 
 def _row(line: Line, labels: tuple[tuple[str, str], ...]) -> Row:
     found = line.first
     facts = (found.task, found.method, line.base_model, found.parameters, found.protocol, " and ".join(line.metrics), found.n)
-    return Row(labels, *facts, line.scores, line.invalid, found.majority or 0.0, found.untuned or 0.0)
+    return Row(labels, *facts, line.scores, line.invalid or 0.0, found.majority or 0.0, found.untuned or 0.0)

@@ -15,6 +15,12 @@ from ptune_cli.reports.run_folders import Run
 NO_COLUMN = ("output", "tasks", "seeds", "prompt_lengths", "test_split", "method", "protocol")
 OF_MODEL = ("model.checkpoint", "model.vocabulary", "model.config")  # differ with the base model, which is a column
 MODEL_CONFIG = "model.config."
+# What means nothing to a method. Prompt design trains nothing.
+UNUSED = {
+    "prompt": ("design",),
+    "model": ("design", "prompt"),
+    "design": ("prompt", "optimizer", "steps", "batch_size", "microbatches", "z_loss", "every"),
+}
 ABSENT = object()
 
 
@@ -26,7 +32,7 @@ class Line:
     base_model: str
     seeds: tuple[int, ...]
     metrics: Mapping[str, tuple[float, ...]]
-    invalid: float
+    invalid: float | None
     runs: tuple[Path, ...]
     deviations: tuple[Deviation, ...]
 
@@ -40,7 +46,7 @@ class Line:
         """The settings that may tell it from another line of its task."""
         found = self.first
         told = {"trained on": found.source, "scored on": found.split, "protocol": found.protocol}
-        return told | {name: value for name, value in found.settings.items() if name not in NO_COLUMN}
+        return told | {name: value for name, value in found.settings.items() if not _is_left_out(name, found.method)}
 
 
 @dataclass(frozen=True)
@@ -93,9 +99,14 @@ def _groups(found: Iterable[Scored]) -> tuple[list[list[Scored]], list[Twice]]:
 
 def _key(member: Scored) -> str:
     """Equal for members that differ in their seeds alone."""
-    settings = sorted((name, value) for name, value in member.settings.items() if name not in NO_COLUMN)
+    settings = sorted(item for item in member.settings.items() if not _is_left_out(item[0], member.method))
     facts = (member.task, member.source, member.split, member.protocol, member.method, member.base_model, member.fingerprint)
     return repr((facts, settings))
+
+
+def _is_left_out(name: str, method: str) -> bool:
+    """Whether a setting is none that tells lines apart."""
+    return name in NO_COLUMN or name.partition(".")[0] in UNUSED.get(method, ())
 
 
 def _line(group: Sequence[Scored], recipe: Settings) -> Line:
@@ -107,7 +118,7 @@ def _line(group: Sequence[Scored], recipe: Settings) -> Line:
         first.base_model,
         seeds,
         {name: tuple(member.metrics[name] for member in group) for name in first.metrics},
-        spread.mean([member.invalid for member in group]),
+        None if first.invalid is None else spread.mean([member.invalid or 0.0 for member in group]),
         tuple(dict.fromkeys(member.run for member in group)),
         tuple(compare(run, recipe)),
     )
@@ -151,9 +162,14 @@ def _several(name: str, lines: Sequence[Line]) -> bool:
 
 
 def value_of(name: str, line: Line, lines: Iterable[Line]) -> Any:
-    """The line's value of a setting; NOT_RECORDED if its version of ptune had none; ABSENT if it is of another class's object."""
+    """The line's value of a setting; NOT_RECORDED if its version of ptune had none.
+
+    ABSENT if it is of another class's object, or means nothing to the line's method.
+    """
     if name in line.values:
         return line.values[name]
+    if _is_left_out(name, line.first.method):
+        return ABSENT
     owner = name.rpartition(".")[0]
     alike = (other for other in lines if name in other.values and other.values.get(owner) == line.values.get(owner))
     return NOT_RECORDED if any(alike) else ABSENT

@@ -30,7 +30,7 @@ class Scored:
     seed: int
     n: int
     metrics: Mapping[str, float]
-    invalid: float  # share of outputs that are no valid answer, decoded greedily
+    invalid: float | None  # share of outputs that are no valid answer, decoded greedily; None if only labels were ranked
     majority: float | None = None
     untuned: float | None = None
 
@@ -71,7 +71,7 @@ def _evaluated(run: Run, found: Mapping, row: Mapping, source: str, settings: Se
         protocol=found["protocol"],
         seed=row["seed"],
         metrics={name: row[name] for name in found["headline"]},
-        invalid=row["invalid"],
+        invalid=row["invalid"] if found["protocol"] == "greedy" else None,
     )
 
 

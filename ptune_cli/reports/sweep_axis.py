@@ -76,6 +76,8 @@ def _line(row: Row, rows: Sequence[Row], size: bool) -> str:
     """What a row's line is called. A number has its axis before it, and a path that others share the name of stays whole."""
     names = [shipped.size_of(row.labels[0][1])] if size else []
     for number, (name, value) in enumerate(row.labels[1:], 1):
+        if not value:
+            continue
         alike = {own for other in rows if _short(own := other.labels[number][1]) == _short(value)}
         own = _short(value) if len(alike) == 1 else value
         names.append(f"{name.rpartition('.')[2]} {own}" if _is_number(value) else own)
