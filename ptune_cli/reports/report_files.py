@@ -13,23 +13,17 @@ from ptune_cli.reports import report_cells, spread, tables
 from ptune_cli.reports.report_lines import ABSENT, Line, Section, value_of
 from ptune_cli.reports.run_folders import LeftOut
 
-LATEX = r"""% A table for each task. It compiles as it is; a document with the packages standalone and booktabs can \input it.
+LATEX = r"""% A table for each task. It compiles as it is; a document with the packages standalone, booktabs and graphicx can \input it.
 \documentclass{{article}}
 \usepackage[T1]{{fontenc}}
 \usepackage[landscape,margin=1cm]{{geometry}}
 \usepackage{{booktabs}}
+\usepackage{{graphicx}}
 \begin{{document}}
 {}
 \end{{document}}
 """
-LATEX_TABLE = r"""\begin{{table}}
-\centering\footnotesize
-\caption{{{caption}}}
-{table}
-
-\medskip
-{deviations}
-\end{{table}}"""
+FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"  # a wide table is made as narrow as the page
 
 
 def write(sections: Sequence[Section], left_out: Sequence[LeftOut], recipe: str, folder: Path) -> list[Path]:
@@ -60,11 +54,12 @@ def latex(sections: Sequence[Section], recipe: str) -> str:
 def _latex_table(section: Section, recipe: str) -> str:
     caption = f"{report_cells.title(section)}. {report_cells.SCORES} Deviations are from {recipe}."
     found = [line[:-1] for line in report_cells.deviations(section)]
-    return LATEX_TABLE.format(
-        caption=tables.latex_text(caption),
-        table=tables.latex(report_cells.cells(section), report_cells.names(section)),
-        deviations=tables.latex([report_cells.DEVIATIONS[:-1], *found], report_cells.DEVIATIONS) if found else "",
-    )
+    table = tables.latex(report_cells.cells(section), report_cells.names(section))
+    lines = [r"\begin{table}", r"\centering\footnotesize", rf"\caption{{{tables.latex_text(caption)}}}", f"{FITTED}{{{table}}}"]
+    if found:
+        listed = tables.latex([report_cells.DEVIATIONS[:-1], *found], report_cells.DEVIATIONS)
+        lines += ["", r"\medskip", f"{FITTED}{{{listed}}}"]
+    return "\n".join([*lines, r"\end{table}"])
 
 
 def as_csv(sections: Sequence[Section]) -> str:
