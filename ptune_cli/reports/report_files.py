@@ -13,7 +13,7 @@ from ptune_cli.reports import report_cells, spread, tables
 from ptune_cli.reports.report_lines import ABSENT, Line, Section, value_of
 from ptune_cli.reports.run_folders import LeftOut
 
-LATEX = r"""% A table for each task. It compiles as it is; a document with the packages standalone, booktabs and graphicx can \input it.
+LATEX = r"""% A table for each task. A document with the packages standalone, booktabs and graphicx can \input this file.
 \documentclass{{article}}
 \usepackage[T1]{{fontenc}}
 \usepackage[landscape,margin=1cm]{{geometry}}
