@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptune_cli import shipped
+from ptune_cli.reports import lm_adaptation
 from ptune_cli.reports.sweep_results import Labels, Row
 
 MODEL = "model.checkpoint"  # the axis that is drawn by what the models are
@@ -30,7 +31,8 @@ def axis(rows: Sequence[Row]) -> Axis:
     name = rows[0].labels[0][0]
     values = [row.labels[0][1] for row in rows]
     if name == MODEL and _stages(values):
-        return _across(rows, [float(_adaptation(value)) for value in values], "steps of LM adaptation", False, "{:.0f}", True)
+        adapted = [lm_adaptation.steps(value) or 0 for value in values]
+        return _across(rows, adapted, "steps of LM adaptation", False, "{:.0f}", True)
     if name == MODEL:
         return _across(rows, [row.parameters for row in rows], "model parameters", True, "{value}\n{millions:.1f}M")
     if _positive(values):
@@ -52,12 +54,6 @@ def _stages(values: Sequence[str]) -> bool:
     """Whether several models are of one size, and all say how they were adapted."""
     counts = Counter(shipped.size_of(value) for value in set(values))
     return max(counts.values()) > 1 and all(value in shipped.names() for value in values)
-
-
-def _adaptation(name: str) -> int:
-    """The steps of LM adaptation of a shipped model."""
-    training = shipped.training(shipped.locate(name)) or {"phases": []}
-    return sum(phase["steps"] for phase in training["phases"] if phase["objective"] == "PrefixLM")
 
 
 def _positive(values: Sequence[str]) -> bool:
