@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/installed ## make .venv and install ptune in it, with what preparing data and testing need
 
@@ -17,6 +17,13 @@ demo: setup ## tune a prompt on the embedded model and real text (2 cores: under
 
 sweep: setup ## the size curve: prompt tuning, model tuning and prompt design on three sizes, three seeds each (resumes)
 	$(BIN)/ptune sweep --gin sweeps/size_curve.gin
+
+transfer: setup ## the paper's Table 1 in small: the embedded model, trained on today's glosses, asked of a dictionary of 1913 (resumes)
+	$(BIN)/ptune transfer --gin transfers/glosses.gin
+
+# MODEL: T5 XXL as a T5X checkpoint, with its VOCABULARY, or any T5 as a Hugging Face folder.
+table1 table2: setup ## the paper's Tables 1 (SQuAD to MRQA) and 2 (QQP and MRPC): MODEL=checkpoint VOCABULARY=spiece.model (resumes)
+	$(BIN)/ptune transfer --gin transfers/$@.gin $(if $(MODEL),--model $(MODEL)) $(if $(VOCABULARY),--vocabulary $(VOCABULARY))
 
 test: setup ## run every test
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
@@ -50,4 +57,4 @@ family: corpus ## pre-train the embedded models again, and ship them (2 cores: a
 	  $(BIN)/python -m corpora.model_card $$size || exit 1; \
 	done
 
-.PHONY: help setup demo sweep test lint wheel-test corpus family
+.PHONY: help setup demo sweep transfer table1 table2 test lint wheel-test corpus family

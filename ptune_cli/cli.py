@@ -17,11 +17,14 @@ COMMANDS = {
     "train": ("ptune_cli.commands.train", "Train", "tune prompts on a frozen T5"),
     "eval": ("ptune_cli.commands.eval", "Eval", "score a trained prompt on a task"),
     "ensemble": ("ptune_cli.commands.ensemble", "Ensemble", "score several prompts of a task together"),
-    "infer": ("ptune_cli.commands.infer", "Infer", "answer lines of text with a trained prompt"),
+    "infer": ("ptune_cli.commands.infer", "Infer", "answer texts with trained prompts, of several tasks in one batch"),
+    "inspect": ("ptune_cli.inspection.inspect_prompts", "Inspect", "say what prompts are close to: words, labels, each other"),
     "sweep": ("ptune_cli.sweeps.sweep", "Sweep", "train at every point of a grid, and compare"),
+    "transfer": ("ptune_cli.sweeps.transfer", "Transfer", "train on one task, evaluate on others, and compare methods"),
     "tasks": ("ptune_cli.commands.tasks", "Tasks", "list the tasks, or describe one"),
     "models": ("ptune_cli.commands.models", "Models", "list the models that ship with ptune, or describe one"),
     "prepare": ("ptune_cli.commands.prepare", "Prepare", "turn tasks into token arrays, ahead of training"),
+    "doctor": ("ptune_cli.commands.doctor", "Doctor", "compare a run with the paper's recipe, or check this machine"),
     "pretrain": ("ptune_cli.commands.pretrain", "Pretrain", "train the weights of a T5 itself"),
 }
 

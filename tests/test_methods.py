@@ -11,8 +11,8 @@ import tiny
 from processes import STOPS, python
 
 from ptune_cli.base_model import BaseModel, fingerprint
-from ptune_cli.commands.model_tuning import FOLDER
 from ptune_cli.commands.train import Train
+from ptune_cli.commands.trained import FOLDER
 from ptune_cli.data.design import Design, chosen
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.formats import huggingface
@@ -66,6 +66,34 @@ def test_a_tuned_model_scores_again_as_it_was_scored(tuned, model, tmp_path):
     assert scores == {name: row[name] for name in scores} and scores != untuned
     # No shots and no cue are no design: the same as the model alone.
     assert {name: found["members"][0][name] for name in scores} == scores
+
+
+@pytest.mark.parametrize("folder", ["", FOLDER])
+def test_eval_and_infer_find_a_tuned_model_with_its_task_and_its_limits(tuned, ptune, tmp_path, folder):
+    code, out, errors = ptune("eval", tuned / folder, "--batch_size", "16", "--json")
+    assert code == 0, errors
+    [row] = result(tuned)["members"]
+    [[(member, scores)]] = [own.items() for own in json.loads(out)["tasks"].values()]
+    greedy = {name.removeprefix("greedy_"): value for name, value in row.items() if name.startswith("greedy_")}
+    assert member == row["member"] and scores == {**greedy, "n": 12, "invalid": row["invalid"]}
+    lines = [json.loads(line) for line in (tuned / f"predictions/{member}-validation.jsonl").read_text().splitlines()]
+    (tmp_path / "input").write_text("".join(f"{line['inputs']}\n" for line in lines))
+    code, out, errors = ptune("infer", tuned / folder, "--input", tmp_path / "input")
+    assert code == 0, errors
+    assert [json.loads(line)["prediction"] for line in out.splitlines()] == [line["text"] for line in lines]
+
+
+def test_a_tuned_model_is_scored_alone_with_its_own_weights(tuned, model, bank, ptune):
+    hint = f"{tuned / FOLDER} has weights of its own; score it alone, and leave out --model"
+    for more in (("--model.checkpoint", model), (bank,)):
+        code, _, errors = ptune("eval", tuned, *more)
+        assert code == 2 and hint in errors
+
+
+def test_a_damaged_description_of_a_tuned_model_is_named(tuned, ptune, tmp_path):
+    (tmp_path / "tuned.json").write_text("{}")
+    code, _, errors = ptune("eval", tmp_path)
+    assert code == 2 and f"cannot read {tmp_path / 'tuned.json'}" in errors
 
 
 def test_the_best_step_of_a_tuned_model_is_kept_and_not_the_last(model, tmp_path):

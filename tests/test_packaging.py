@@ -51,6 +51,7 @@ def test_the_wheel_holds_all_code_gin_files_models_and_task_data_and_nothing_els
     expected = {path.relative_to(ROOT).as_posix() for name in ("ptune_cli", "tasks") for path in (ROOT / name).rglob("*.py")}
     expected |= {f"ptune_cli/gin_files/{path.relative_to(ROOT / 'gin').as_posix()}" for path in (ROOT / "gin").rglob("*.gin")}
     data = [*(ROOT / "ptune_cli" / "assets").rglob("*"), *(ROOT / "tasks" / "data").rglob("*")]
+    data += (ROOT / "ptune_cli" / "reports").glob("*.json")
     expected |= {path.relative_to(ROOT).as_posix() for path in data if path.is_file()}
     assert {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name} == expected
 

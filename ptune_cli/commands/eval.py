@@ -21,7 +21,6 @@ from ptune_cli.evaluation.predict import Protocol
 from ptune_cli.evaluation.score import Scores
 from ptune_cli.file_task import shown, with_templates
 from ptune_cli.formats.atomic import write_atomically
-from ptune_cli.prompts.bank import layout, slots
 from tasks.benchmarks import BENCHMARKS
 
 Found = dict[str, dict[str, Scores]]  # {task: {member: its scores}}
@@ -38,7 +37,9 @@ class Eval:
     Example: ptune eval runs/small runs/record --task super_glue --split test --submit super_glue.zip
     """
 
-    prompt: tuple[str, ...] = field(metadata={"positional": True})  # run folders, or a prompt's folder or file
+    prompt: tuple[str, ...] = field(
+        metadata={"positional": True}
+    )  # run folders, or a prompt's folder or file; or one tuned model's
     task: str | None = None  # for all the prompts, or super_glue or glue; default: the task that each was trained on
     template: str | None = None  # inputs of a task that is a file: "premise: {premise}"
     target_template: str | None = None  # default: {targets}, {label} or {target}
@@ -65,8 +66,8 @@ class Eval:
         else:
             benchmark.show(self.task, found, self.split, self.json)
 
-    def found(self) -> tuple[Found, dict[str, Prepared]]:
-        """The scores of every prompt on its task, and the splits they are of."""
+    def found(self, loaded: Frozen | None = None) -> tuple[Found, dict[str, Prepared]]:
+        """The scores of every prompt on its task, and the splits they are of. `loaded` is the model, where it is at hand."""
         keep_compiled()
         tasks = self.tasks(trained.find(*self.prompt))
         prompts = [prompt for own in tasks.values() for prompt in own]
@@ -74,7 +75,7 @@ class Eval:
         splits = dict(
             zip(tasks, ensure([(task, self.split) for task in tasks], model.load_vocabulary(), offline=self.offline), strict=True)
         )
-        frozen = trained.load(prompts, model)
+        frozen = trained.load(prompts, model, loaded)
         return {task: self.scores(frozen, own, task, splits[task]) for task, own in tasks.items()}, splits
 
     def tasks(self, prompts: Sequence[Trained]) -> dict[str, list[Trained]]:
@@ -97,10 +98,8 @@ class Eval:
             print(note, file=sys.stderr)
         target_length = self.target_length or max(lengths.targets, *(prompt.target_length for prompt in prompts))
         scorer, protocol = trained.scorer(prompts, frozen, self.batch_size, target_length), self._protocol(prompts, task, split)
-        members = [prompt.member for prompt in prompts]
-        layouts = [layout(member, rows) for member, rows in zip(members, slots(members), strict=True)]
-        found = scorer(frozen.params, trained.table(prompts), layouts, split, [protocol])[protocol]
-        return {member.name: scores for member, scores in zip(members, found, strict=True)}
+        found = scorer(frozen.params, trained.table(prompts), trained.layouts(prompts), split, [protocol])[protocol]
+        return {prompt.member.name: scores for prompt, scores in zip(prompts, found, strict=True)}
 
     def _protocol(self, prompts: Sequence[Trained], task: str, split: Prepared) -> Protocol:
         """As asked for. The parts of a benchmark that have no labels to rank (ReCoRD, WSC, STS-B) are decoded, which is told."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import jax
 import numpy as np
 
+from ptune_cli import __version__, gin_text
 from ptune_cli.base_model import Frozen
 from ptune_cli.data.batches import Batches, Lengths, Source
 from ptune_cli.data.limits import limits
@@ -17,8 +18,8 @@ from ptune_cli.data.prepared import Prepared
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.evaluation.predict import Predictor, Protocol
 from ptune_cli.evaluation.score import Scorer, Scores
-from ptune_cli.file_task import shown
-from ptune_cli.prompts.bank import Member
+from ptune_cli.file_task import absolute, shown
+from ptune_cli.prompts.bank import Member, unchanged
 from ptune_cli.runs import RunFolder
 from ptune_cli.training.best import Best
 from ptune_cli.training.plan import Plan
@@ -117,17 +118,28 @@ class Experiment(ABC):
         best = evaluator.best[member.name] if evaluator else None
         return row if best is None else {**row, "best_step": best["step"], "validation": best["score"]}
 
+    def metadata(self, member: Member, frozen: Frozen) -> Row:
+        """What is written beside a prompt or a tuned model: what it belongs to, and how it was made."""
+        return {
+            "base_model": frozen.name,
+            "base_fingerprint": frozen.fingerprint,
+            "vocabulary_sha256": frozen.vocabulary.sha256,
+            "task": absolute(member.task),
+            "seed": member.seed,
+            "model": self.settings.model.as_json(),
+            "input_length": self.settings.input_length,
+            "target_length": self.lengths.targets,
+            "protocol": self.settings.protocol,
+            "recipe": gin_text.write(self.settings),
+            "ptune_version": __version__,
+        }
+
     def by_task(self, layouts: Sequence[AnyLayout]) -> dict[str, list[tuple[Member, AnyLayout]]]:
         """The members of each task, with their layouts."""
         found: dict[str, list[tuple[Member, AnyLayout]]] = {}
         for member, place in zip(self.bank, layouts, strict=True):
             found.setdefault(member.task, []).append((member, place))
         return found
-
-
-def unchanged(ids: np.ndarray) -> np.ndarray:
-    """The layout of an input without a prompt."""
-    return ids
 
 
 def both_protocols(scorer: Scorer, params: Any, prompt_table: jax.Array, layouts: Sequence[Layout], split: Prepared) -> list[Row]:

@@ -1,56 +1,79 @@
-"""`ptune infer`: answer lines of text with a trained prompt."""
+"""`ptune infer`: answer texts with trained prompts, of several tasks in one batch (the paper's Figure 2)."""
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ptune_cli.base_model import BaseModel
-from ptune_cli.commands import trained
+import numpy as np
+
+from ptune_cli.base_model import BaseModel, Frozen
+from ptune_cli.commands import questions, trained
+from ptune_cli.commands.questions import Question
+from ptune_cli.commands.trained import Trained
 from ptune_cli.compilation import keep_compiled
 from ptune_cli.data.batches import Lengths
 from ptune_cli.errors import UserError, nearest_path
 from ptune_cli.evaluation.predict import Protocol
+from ptune_cli.evaluation.score import Answer
 from ptune_cli.formats.atomic import write_atomically
-from ptune_cli.prompts.bank import layout, slots
 
 
 @dataclass(frozen=True, kw_only=True)
 class Infer:
-    """Answer texts with a trained prompt; of a run with several prompts, the one that validated best.
+    """Answer texts with trained prompts. Texts of different tasks go through the model in one batch.
 
     A line of the input is a JSON object with the field "inputs", or else the text itself. A text must look as the task's
-    inputs do (`ptune eval --output` shows them).
+    inputs do (`ptune eval --output` shows them). The field "prompt" names the prompt that answers: {"prompt": "gloss_topic-0",
+    "inputs": "gloss: a large bird"}. Without it the only prompt answers, or of several of one task the one that validated best.
+
+    A prompt's name is that of its folder. Two runs may have prompts of one name: `runs/a` and `runs/b` have "a/gloss_topic-0"
+    and "b/gloss_topic-0". The output has the input's fields, the prompt's name and its prediction, in the order of the input.
 
     Example: echo "gloss: a large bird of prey" | ptune infer runs/demo --input - --output -
+    Example: ptune infer runs/demo runs/verses --input mixed.jsonl --output answers.jsonl
     """
 
-    prompt: str = field(metadata={"positional": True})  # a run folder, or a prompt's folder or file
+    prompt: tuple[str, ...] = field(metadata={"positional": True})  # run folders, or a prompt's folder or file
     input: str = "-"  # a file with one text or JSON object per line; - is standard input
     output: str = "-"  # a .jsonl file; - is standard output
     labels: tuple[str, ...] = ()  # choose among these (rank classification) instead of decoding freely
-    target_length: int | None = None  # tokens to decode at most; default: as in training
-    model: BaseModel | None = None  # default: the base model the prompt names
+    target_length: int | None = None  # tokens to decode at most; default: as each prompt was trained
+    model: BaseModel | None = None  # default: the base model the prompts name
     batch_size: int = 64
 
     def run(self) -> None:
         """Read all lines, predict them in batches sorted by length, write them in their order."""
         keep_compiled()
-        prompt = trained.best(trained.find(self.prompt))  # before standard input is waited for
-        rows = list(_rows(self._lines(), self.input))
-        frozen = trained.load([prompt], trained.base_model([prompt], self.model))
-        protocol: Protocol = "rank" if self.labels else "beam" if prompt.protocol == "beam" else "greedy"
-        scorer = trained.scorer([prompt], frozen, self.batch_size, self.target_length or prompt.target_length)
-        place = layout(prompt.member, slots([prompt.member])[0])
-        texts = [frozen.vocabulary.encode(row["inputs"]) for row in rows]
-        lengths, labels = scorer.predictor.lengths, self.labels or None
-        _tell_cuts(texts, lengths)
-        ids = [place(lengths.input_ids(text)) for text in texts]
-        answers = scorer.answers(frozen.params, trained.table([prompt]), ids, [protocol], labels)[protocol] if rows else []
-        for row, (text, scores) in zip(rows, answers, strict=True):
-            row.update({"prediction": text} if scores is None else {"prediction": text, "scores": scores})
-        self._write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        prompts = trained.find(*self.prompt)  # before standard input is waited for
+        source = "standard input" if self.input == "-" else self.input
+        asked = questions.read(self._lines(), source, prompts)
+        frozen = trained.load(prompts, trained.base_model(prompts, self.model))
+        answers = self._answers(frozen, prompts, asked) if asked else []
+        lines = [_line(question, prompts, answer) for question, answer in zip(asked, answers, strict=True)]
+        self._write("".join(lines))
+
+    def _answers(self, frozen: Frozen, prompts: Sequence[Trained], asked: Sequence[Question]) -> list[Answer]:
+        """The answer to each question: by its own prompt, cut, decoded and limited as that prompt was trained."""
+        own = [prompts[question.prompt] for question in asked]
+        texts = [np.array(frozen.vocabulary.encode(question.fields["inputs"]), np.int32) for question in asked]
+        _tell_cuts(texts, own)
+        layouts = trained.layouts(prompts)
+        ids = [
+            layouts[question.prompt](Lengths(prompt.input_length, prompt.target_length).input_ids(text))
+            for question, prompt, text in zip(asked, own, texts, strict=True)
+        ]
+        protocols: list[Protocol] = [self._protocol(prompt) for prompt in own]
+        limits = [self.target_length or prompt.target_length for prompt in own]
+        scorer = trained.scorer(prompts, frozen, self.batch_size, max(limits))
+        table, labels = trained.table(prompts), self.labels or None
+        found = scorer.answers(frozen.params, table, ids, sorted(set(protocols)), labels, limits)
+        return [found[protocol][i] for i, protocol in enumerate(protocols)]
+
+    def _protocol(self, prompt: Trained) -> Protocol:
+        return "rank" if self.labels else "beam" if prompt.protocol == "beam" else "greedy"
 
     def _lines(self) -> list[str]:
         path = Path(self.input).expanduser()
@@ -69,25 +92,16 @@ class Infer:
             write_atomically(Path(self.output).expanduser(), lines.encode())
 
 
-def _tell_cuts(texts: Sequence[Sequence[int]], lengths: Lengths) -> None:
-    cut = sum(len(text) + 1 > lengths.inputs for text in texts)
-    if cut:
-        share = 100 * cut / len(texts)
-        print(f"{cut} of {len(texts)} inputs ({share:.1f}%) are cut to {lengths.inputs} tokens", file=sys.stderr)
+def _line(question: Question, prompts: Sequence[Trained], answer: Answer) -> str:
+    row = {"prompt": prompts[question.prompt].member.name, **question.fields, "prediction": answer.text}
+    if answer.scores is not None:
+        row["scores"] = answer.scores
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def _rows(lines: Iterable[str], source: str) -> Iterator[dict]:
-    for number, line in enumerate(lines, 1):
-        line = line.rstrip("\r")
-        if not line.strip():
-            continue
-        if not line.lstrip().startswith("{"):
-            yield {"inputs": line}
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{source}, line {number}: not JSON: {error}") from None
-        if not isinstance(row.get("inputs"), str):
-            raise UserError(f"{source}, line {number}: no text in the field 'inputs' (have: {', '.join(row) or 'nothing'})")
-        yield row
+def _tell_cuts(texts: Sequence[np.ndarray], prompts: Sequence[Trained]) -> None:
+    """How many texts are longer than the inputs of the prompts that answer them, for each such length."""
+    limits = [prompt.input_length for prompt in prompts]
+    cut = Counter(limit for text, limit in zip(texts, limits, strict=True) if len(text) + 1 > limit)
+    for limit, count in sorted(cut.items()):
+        print(f"{count} of {len(texts)} inputs ({100 * count / len(texts):.1f}%) are cut to {limit} tokens", file=sys.stderr)

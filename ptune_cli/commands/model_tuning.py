@@ -7,17 +7,17 @@ import jax
 import jax.numpy as jnp
 
 from ptune_cli import base_model
-from ptune_cli.commands.experiment import Experiment, Found, both_protocols, unchanged
+from ptune_cli.commands.experiment import Experiment, Found, both_protocols
+from ptune_cli.commands.trained import FOLDER, TUNED
 from ptune_cli.errors import UserError
 from ptune_cli.evaluation.score import Scores
+from ptune_cli.prompts.bank import unchanged
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.config import parameter_shapes
 from ptune_cli.t5.model import T5
 from ptune_cli.training.loop import train
 from ptune_cli.training.plan import Plan
 from ptune_cli.training.step import Step, start, weight_loss
-
-FOLDER = "model"  # of a run: the weights of its best step, as a Hugging Face folder
 
 
 class ModelTuning(Experiment):
@@ -65,6 +65,7 @@ class ModelTuning(Experiment):
         best = folder.restore(state, folder.checkpoints.best_step)
         tuned = best[1].trainable if best else state.trainable
         base_model.save(folder.path / FOLDER, frozen.config, tuned, frozen.vocabulary)
+        folder.write_json(f"{FOLDER}/{TUNED}", self.metadata(member, frozen))
         split = self.scored(member.task)
         print(f"scoring {self.what(member.task)}, before and after tuning", file=sys.stderr)
         frozen = settings.model.load()  # training took over the arrays of the first one

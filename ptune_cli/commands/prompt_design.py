@@ -5,9 +5,10 @@ import sys
 
 import jax.numpy as jnp
 
-from ptune_cli.commands.experiment import Experiment, Found, both_protocols, unchanged
+from ptune_cli.commands.experiment import Experiment, Found, both_protocols
 from ptune_cli.data.design import Around
 from ptune_cli.errors import UserError
+from ptune_cli.prompts.bank import unchanged
 from ptune_cli.runs import RunFolder
 from ptune_cli.training.plan import Plan
 

@@ -1,7 +1,7 @@
 """Prompt tuning (Lester et al. 2021): a bank of prompts, learned in front of a frozen T5."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ptune_cli import __version__, gin_text
 from ptune_cli.base_model import Frozen
-from ptune_cli.commands.experiment import Experiment, Found, both_protocols, unchanged
+from ptune_cli.commands.experiment import Experiment, Found, both_protocols
 from ptune_cli.evaluation.score import Scores
-from ptune_cli.file_task import absolute
 from ptune_cli.formats.prompt import PromptFile, prompt_folder, read, write
-from ptune_cli.prompts.bank import Member, layout, slots, table
+from ptune_cli.prompts.bank import Member, layout, slots, table, unchanged
 from ptune_cli.prompts.init import ClassLabels
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.model import T5
@@ -50,7 +48,8 @@ class PromptTuning(Experiment):
             return found
 
         def keep(step: int, member: Member, trainable: Mapping[str, Any], scores: Scores) -> None:
-            metadata = {**self._metadata(member, frozen), "step": step, "scores": scores.flat()}
+            shape = {"length": member.prompt.length, "placement": member.prompt.placement}
+            metadata = {**self.metadata(member, frozen), **shape, "step": step, "scores": scores.flat()}
             prompt = PromptFile(np.asarray(trainable[member.name], np.float32), metadata)
             write(prompt_folder(folder.path, member.name), prompt)
 
@@ -79,33 +78,17 @@ class PromptTuning(Experiment):
 
     def first_prompts(self, frozen: Frozen) -> dict[str, jax.Array]:
         """Each member's prompt [P, D] before the first step, from its own seed."""
-        prompts = {}
-        for member in self.bank:
-            init = member.prompt.init
-            if isinstance(init, ClassLabels) and not init.labels:
-                words = self.training(member.task).labels or catalog.lookup(member.task).first_words
-                init = replace(init, labels=words) if words else init.rest
-            key = jax.random.fold_in(jax.random.key(member.seed), 2**31 - 1)  # dropout folds in steps, which stay below
-            prompts[member.name] = init(key, member.prompt.length, frozen.embeddings, frozen.vocabulary)
-        return prompts
+        return {m.name: first_prompt(m, self.training(m.task).labels, frozen) for m in self.bank}
 
     def _step(self, model: T5) -> Step:
         return Step(prompt_loss(model, self.names, self.settings.z_loss), self.settings.optimizer.build(self.names), self.names)
 
-    def _metadata(self, member: Member, frozen: Frozen) -> dict:
-        """What a prompt file says of itself."""
-        return {
-            "base_model": frozen.name,
-            "base_fingerprint": frozen.fingerprint,
-            "vocabulary_sha256": frozen.vocabulary.sha256,
-            "task": absolute(member.task),
-            "length": member.prompt.length,
-            "placement": member.prompt.placement,
-            "seed": member.seed,
-            "model": self.settings.model.as_json(),
-            "input_length": self.settings.input_length,
-            "target_length": self.lengths.targets,
-            "protocol": self.settings.protocol,
-            "recipe": gin_text.write(self.settings),
-            "ptune_version": __version__,
-        }
+
+def first_prompt(member: Member, labels: Sequence[str] | None, frozen: Frozen) -> jax.Array:
+    """A member's prompt [P, D] before the first step. `labels` are its task's; None or none for free text."""
+    init = member.prompt.init
+    if isinstance(init, ClassLabels) and not init.labels:
+        words = tuple(labels or catalog.lookup(member.task).first_words)
+        init = replace(init, labels=words) if words else init.rest
+    key = jax.random.fold_in(jax.random.key(member.seed), 2**31 - 1)  # dropout folds in steps, which stay below
+    return init(key, member.prompt.length, frozen.embeddings, frozen.vocabulary)

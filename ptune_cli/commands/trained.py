@@ -1,30 +1,41 @@
-"""Trained prompts, found again: from a run folder (all its members) or from one prompt's file or folder."""
+"""Trained prompts, found again: from a run folder (all its members) or from one prompt's file or folder.
+
+What model tuning leaves is found as well: a model of its own, whose inputs have no prompt.
+"""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ptune_cli.base_model import BaseModel, Frozen
+from ptune_cli.commands import prompt_names
 from ptune_cli.data.batches import Lengths
 from ptune_cli.errors import UserError, nearest_path
 from ptune_cli.evaluation.predict import Predictor, Protocol
 from ptune_cli.evaluation.score import Scorer
+from ptune_cli.file_task import short_name
 from ptune_cli.formats import prompt as prompt_format
 from ptune_cli.formats.prompt import PromptFile
-from ptune_cli.prompts.bank import Member, Prompt
+from ptune_cli.formats.strict import damaged
+from ptune_cli.prompts.bank import Member, Prompt, layout, slots, unchanged
+
+FOLDER = "model"  # of a run of model tuning: the weights of its best step, as a Hugging Face folder
+TUNED = "tuned.json"  # in that folder: what a prompt's file would say
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A prompt read back, and the member of a bank that it is."""
+    """A prompt read back, and the member of a bank that it is; or a tuned model, with one row that no input shows."""
 
     path: Path
     file: PromptFile
     member: Member
+    tuned: bool = False
 
     @property
     def input_length(self) -> int:
@@ -40,14 +51,12 @@ class Trained:
 
 
 def find(*paths: str) -> list[Trained]:
-    """The prompts at `paths`; of several paths, members are named by where they are.
+    """The prompts at `paths`, named as `prompt_names` says.
 
-    UserError if there are none at one of them, or one of them cannot be read.
+    UserError if there are none at one of them, one of them cannot be read, or one is given twice.
     """
-    found = [prompt for path in paths for prompt in _find(path)]
-    if len(paths) < 2:
-        return found
-    return [replace(prompt, member=replace(prompt.member, name=str(prompt.path))) for prompt in found]
+    places = [place for path in paths for place in _places(path)]
+    return [_read(place, name) for place, name in zip(places, prompt_names.shortest(places), strict=True)]
 
 
 def best(prompts: Sequence[Trained]) -> Trained:
@@ -55,14 +64,17 @@ def best(prompts: Sequence[Trained]) -> Trained:
     return prompts[0] if len(prompts) == 1 else max(prompts, key=_validation)
 
 
-def _find(path: str) -> list[Trained]:
+def _places(path: str) -> list[Path]:
     place = Path(path).expanduser()
     if not place.exists():
         raise UserError(f"no run or prompt at '{path}'", nearest_path(place))
-    if (place / "run.json").is_file() and not (place / "prompts").is_dir():
+    for folder in (place, place / FOLDER):
+        if (folder / TUNED).is_file():
+            return [folder]
+    members = sorted((place / "prompts").glob("*/"))
+    if (place / "run.json").is_file() and not members:
         raise UserError(f"the run {path} has no prompts yet", "run its `ptune train` command again to go on with it")
-    folders = sorted((place / "prompts").glob("*/")) if (place / "prompts").is_dir() else [place]
-    return [_read(folder) for folder in folders]
+    return members or [place]
 
 
 def _validation(prompt: Trained) -> float:
@@ -78,8 +90,11 @@ def _validation(prompt: Trained) -> float:
 
 
 def base_model(prompts: Sequence[Trained], given: BaseModel | None) -> BaseModel:
-    """`given`, or the model that the first prompt names. UserError if it names none."""
+    """`given`, or the model that the first prompt names. UserError if it names none, or if a tuned model is not alone."""
     saved = prompts[0].file.metadata.get("model")
+    for prompt in prompts:
+        if prompt.tuned and (given or len(prompts) > 1):
+            raise UserError(f"{prompt.path} has weights of its own", "score it alone, and leave out --model")
     if given is not None:
         return given
     if saved is None:
@@ -87,12 +102,22 @@ def base_model(prompts: Sequence[Trained], given: BaseModel | None) -> BaseModel
     return BaseModel.from_json(saved)
 
 
-def load(prompts: Sequence[Trained], model: BaseModel) -> Frozen:
-    """The model, loaded. UserError unless all the prompts belong to it."""
-    frozen = model.load()
+def load(prompts: Sequence[Trained], model: BaseModel, loaded: Frozen | None = None) -> Frozen:
+    """The model, loaded unless it is at hand. UserError, which names the prompt, unless all of them belong to it."""
+    frozen = loaded or model.load()
     for prompt in prompts:
-        prompt_format.check(prompt.file, frozen)
+        try:
+            prompt_format.check(prompt.file, frozen)
+        except UserError as error:
+            raise UserError(f"{prompt.path}: {error}") from None
     return frozen
+
+
+def layouts(prompts: Sequence[Trained]) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """Of each prompt, the function that puts its slots into an input's ids; that of a tuned model leaves them alone."""
+    members = [prompt.member for prompt in prompts]
+    places = [layout(member, rows) for member, rows in zip(members, slots(members), strict=True)]
+    return [unchanged if prompt.tuned else place for prompt, place in zip(prompts, places, strict=True)]
 
 
 def table(prompts: Sequence[Trained]) -> jax.Array:
@@ -107,14 +132,29 @@ def input_length(prompts: Sequence[Trained]) -> int:
 
 def scorer(prompts: Sequence[Trained], frozen: Frozen, batch: int, target_length: int) -> Scorer:
     """The scorer that training used."""
-    longest = max(prompt.member.prompt.length for prompt in prompts)
+    longest = max(0 if prompt.tuned else prompt.member.prompt.length for prompt in prompts)
     lengths = Lengths(input_length(prompts), target_length, longest)
     return Scorer(Predictor(frozen.model, batch, lengths), frozen.vocabulary)
 
 
-def _read(place: Path) -> Trained:
+def _read(place: Path, name: str) -> Trained:
+    if (place / TUNED).is_file():
+        return _tuned(place)
     file = prompt_format.read(place)
-    folder = place if place.is_dir() else place.parent
     metadata = file.metadata
     prompt = Prompt(length=file.array.shape[0], placement=metadata.get("placement", "prefix"))
-    return Trained(place, file, Member(folder.name, metadata.get("task", ""), metadata.get("seed", 0), prompt))
+    return Trained(place, file, Member(name, metadata.get("task", ""), metadata.get("seed", 0), prompt))
+
+
+def _tuned(folder: Path) -> Trained:
+    try:
+        saved = json.loads((folder / TUNED).read_text(encoding="utf-8"))
+        # Loaded is the folder; what it was tuned from, and that model's fingerprint, are only to be read there.
+        model = {**saved["model"], "checkpoint": str(folder), "config": None, "vocabulary": None}
+        task, seed = saved["task"], saved["seed"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(folder / TUNED, error) from error
+    metadata = {**{name: value for name, value in saved.items() if name != "base_fingerprint"}, "model": model}
+    nothing = np.zeros((1, BaseModel.from_json(model).sizes().emb_dim), np.float32)
+    member = Member(f"{short_name(task)}-{seed}", task, seed, Prompt(length=1))
+    return Trained(folder, PromptFile(nothing, metadata), member, tuned=True)

@@ -10,6 +10,7 @@ import sys
 import tokenize
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -49,7 +50,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class _Name:
+class Name:
     """A reference as written, until its class is known."""
 
     text: str
@@ -57,8 +58,8 @@ class _Name:
 
 
 class _Delegate(config_parser.ParserDelegate):
-    def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> _Name:
-        return _Name(scoped_configurable_name, evaluate)
+    def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> Name:
+        return Name(scoped_configurable_name, evaluate)
 
     def macro(self, macro_name: str) -> Macro:
         return Macro(macro_name)
@@ -81,15 +82,8 @@ class Bindings:
         if shown in including:
             raise UserError(f"{origin}'{name}' includes itself", " -> ".join((*including, shown)))
         imports: dict[str, ModuleType] = {}
-        try:
-            with path.open(encoding="utf-8") as file:
-                for statement in _statements(file):
-                    self._take(statement, f"{shown}:{statement.location.line_num}", imports, (*including, shown))
-        except (SyntaxError, tokenize.TokenError) as error:
-            line, message = _syntax(error)
-            raise UserError(f"{shown}:{line}: {message}") from None
-        except UnicodeDecodeError:
-            raise UserError(f"{shown} is not a text file", "give a gin file") from None
+        for statement in statements(path):
+            self._take(statement, f"{shown}:{statement.location.line_num}", imports, (*including, shown))
 
     def read_flag(self, assignment: str) -> None:
         """Read the NAME=VALUE of a `--gin.NAME=VALUE`. Without a dot, NAME is a macro."""
@@ -171,6 +165,19 @@ class Bindings:
         _replace(self._fields, (scope, cls, field), value, origin)
 
 
+def statements(path: Path) -> Iterator[Any]:
+    """What a gin file says, in order, as gin's parser has it: imports, includes, bindings. UserError for what is not gin."""
+    shown = search.shown(path)
+    try:
+        with path.open(encoding="utf-8") as file:
+            yield from _statements(file)
+    except (SyntaxError, tokenize.TokenError) as error:
+        line, message = _syntax(error)
+        raise UserError(f"{shown}:{line}: {message}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{shown} is not a text file", "give a gin file") from None
+
+
 def _statements(source: Any) -> Iterator[Any]:
     yield from config_parser.ConfigParser(source, _Delegate())
 
@@ -181,7 +188,7 @@ def _replace(settings: dict, key: Any, value: Any, origin: str) -> None:
 
 def _resolved(value: Any, origin: str, find: Callable[[str], type]) -> Any:
     """`value` with the class of every reference in it found."""
-    if isinstance(value, _Name):
+    if isinstance(value, Name):
         if not value.evaluate:
             raise UserError(f"{origin}: '@{value.text}' does not end in ()", f"write @{value.text}()")
         *scope, selector = value.text.split("/")

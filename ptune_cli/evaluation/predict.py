@@ -43,8 +43,8 @@ class Predictor:
         self._encode = jax.jit(encode)
         length = lengths.targets
         self._decode = {
-            "greedy": jax.jit(lambda params, memory, segments, labels: generate.greedy(model, params, memory, segments, length)),
-            "beam": jax.jit(lambda params, memory, segments, labels: beam_search(model, params, memory, segments, length, beams)),
+            "greedy": jax.jit(partial(generate.greedy, model, length=length)),
+            "beam": jax.jit(partial(beam_search, model, length=length, beams=beams)),
             "rank": jax.jit(partial(generate.log_likelihoods, model)),
         }
 
@@ -55,23 +55,26 @@ class Predictor:
         inputs: Sequence[np.ndarray],
         protocols: Sequence[Protocol],
         labels: np.ndarray | None = None,
+        limits: Sequence[int] | None = None,
     ) -> dict[Protocol, np.ndarray]:
         """What each protocol says of inputs [N] of ids [T] (tokens with EOS, and prompt slots), in their order.
 
-        greedy and beam: ids [N, S] int32, zeros after EOS. rank: the summed log-probability [N, L] of each label [L, S]
-        (ids with EOS, 0 padded). UserError for a protocol that there is not.
+        greedy and beam: ids [N, S] int32, zeros after EOS, and after `limits[i]` tokens where limits are given. rank: the
+        summed log-probability [N, L] of each label [L, S] (ids with EOS, 0 padded). UserError for a protocol that there is not.
         """
         for protocol in protocols:
             if protocol not in self._decode:
                 raise UserError(f"no protocol '{protocol}'; {nearest(protocol, get_args(Protocol))}")
+        ends = np.full(len(inputs), self.lengths.targets, np.int32) if limits is None else np.asarray(limits, np.int32)
         order = sorted(range(len(inputs)), key=lambda i: len(inputs[i]))
         found: dict[Protocol, list[Any]] = {protocol: [None] * len(inputs) for protocol in protocols}
         for start in _shown(range(0, len(order), self._batch)):
             indices = order[start : start + self._batch]
-            rows = [inputs[i] for i in indices] + [np.zeros(0, np.int32)] * (self._batch - len(indices))
+            empty = self._batch - len(indices)
+            rows, end = [inputs[i] for i in indices] + [np.zeros(0, np.int32)] * empty, np.pad(ends[indices], (0, empty))
             memory = self._encode(params, prompt_table, pad(rows, self.lengths.compiled(max(map(len, rows)))))
             for protocol, out in found.items():
-                answers = np.asarray(self._decode[protocol](params, *memory, labels))
+                answers = np.asarray(self._decode[protocol](params, *memory, labels if protocol == "rank" else end))
                 for i, answer in zip(indices, answers, strict=False):
                     out[i] = answer
         return {protocol: np.stack(out) for protocol, out in found.items()}

@@ -112,12 +112,16 @@ class Scorer:
         inputs: Sequence[np.ndarray],
         protocols: Sequence[Protocol],
         labels: Sequence[str] | None,
+        limits: Sequence[int] | None = None,
     ) -> dict[Protocol, list[Answer]]:
-        """By protocol, the answer to each laid-out input. UserError for ranking a task without labels."""
+        """By protocol, the answer to each laid-out input, decoded for `limits[i]` tokens at most.
+
+        UserError for ranking a task without labels.
+        """
         if "rank" in protocols and not labels:
             raise UserError("rank classification needs a task with labels", "use the protocol greedy")
         ids = label_ids(self.vocabulary, labels) if labels and "rank" in protocols else None
-        found = self.predictor(params, prompt_table, inputs, protocols, ids)
+        found = self.predictor(params, prompt_table, inputs, protocols, ids, limits)
         return {
             protocol: [_ranked(row, labels or ()) if protocol == "rank" else Answer(self.vocabulary.decode(row)) for row in rows]
             for protocol, rows in found.items()

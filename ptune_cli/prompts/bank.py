@@ -84,6 +84,11 @@ def layout(member: Member, member_slots: np.ndarray) -> Callable[[np.ndarray], n
     return lambda ids: place(ids, member_slots)
 
 
+def unchanged(ids: np.ndarray) -> np.ndarray:
+    """The layout of an input without a prompt."""
+    return ids
+
+
 def table(prompts: Mapping[str, jax.Array], names: Sequence[str]) -> jax.Array:
     """The prompt table [R, D]: the members' prompts [P, D] in the order of `names`."""
     return jnp.concatenate([prompts[name] for name in names])

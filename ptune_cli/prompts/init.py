@@ -74,9 +74,8 @@ class ClassLabels:
         """[P, D] float32. UserError without labels, or on a label that does not tokenise."""
         if not self.labels:
             raise UserError("ClassLabels has no labels, and the task lists none", "set ClassLabels.labels")
-        tokens = [_tokens(label, "class label", vocabulary) for label in self.labels]
-        means = [_rows(embeddings, ids).mean(axis=0) for ids in tokens[:length]]
-        return _fill(jnp.stack(means), self.rest, key, length, embeddings, vocabulary)
+        means = [label_vector(label, embeddings, vocabulary) for label in self.labels]
+        return _fill(jnp.stack(means[:length]), self.rest, key, length, embeddings, vocabulary)
 
 
 @dataclass(frozen=True)
@@ -113,6 +112,11 @@ class FromFile:
                 "set the prompt length to the file's, or use the base model that the prompt was trained for",
             )
         return jnp.asarray(array, jnp.float32)
+
+
+def label_vector(label: str, embeddings: Any, vocabulary: Any) -> jax.Array:
+    """The mean [D] float32 of the embeddings of a label's tokens. UserError on a label that does not tokenise."""
+    return _rows(embeddings, _tokens(label, "class label", vocabulary)).mean(axis=0)
 
 
 def _rows(embeddings: Any, ids: Any) -> jax.Array:

@@ -4,30 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ptune_cli.file_task import shown
-from ptune_cli.formats.atomic import replacing
+from ptune_cli.reports import panels
 from ptune_cli.reports.sweep_axis import Axis, axis
 from ptune_cli.reports.sweep_results import Row
 
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     """sweep.png and sweep.svg, a panel for each task; error bars are the standard deviation over seeds."""
-    import matplotlib  # half a second, and only the end of a sweep draws
-
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text, which an editor or a search finds
-    import matplotlib.pyplot as plt
-
-    tasks = list(dict.fromkeys(row.task for row in rows))
-    figure, panels = plt.subplots(1, len(tasks), figsize=(6 * len(tasks), 4.2), layout="constrained", squeeze=False)
-    for panel, task in zip(panels[0], tasks, strict=True):
-        _panel(panel, [row for row in rows if row.task == task])
-        panel.set_title(shown(task))
-    files = [folder / f"sweep.{kind}" for kind in ("png", "svg")]
-    for file in files:
-        with replacing(file) as temporary:
-            figure.savefig(temporary, dpi=150, format=file.suffix[1:])
-    plt.close(figure)
-    return files
+    tasks = dict.fromkeys(row.task for row in rows)
+    return panels.draw([(shown(task), [row for row in rows if row.task == task]) for task in tasks], _panel, folder / "sweep")
 
 
 def _panel(panel, rows: Sequence[Row]) -> None:
@@ -43,9 +28,6 @@ def _panel(panel, rows: Sequence[Row]) -> None:
     panel.axhline(rows[0].majority, color="0.6", linestyle="--", linewidth=1, label="majority class")
     _scale(panel, across)
     panel.set_ylabel(f"{rows[0].metric} (%), {rows[0].protocol}")
-    panel.grid(alpha=0.3)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False, fontsize="small")
 
 
 def _scale(panel, across: Axis) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ptune_cli.reports import spread
+
 Labels = tuple[tuple[str, str], ...]  # (axis, value)
 
 
@@ -28,12 +30,12 @@ class Row:
 
     @property
     def mean(self) -> float:
-        return statistics.fmean(self.scores)
+        return spread.mean(self.scores)
 
     @property
     def std(self) -> float | None:
         """The sample standard deviation over seeds; None for one."""
-        return statistics.stdev(self.scores) if len(self.scores) > 1 else None
+        return spread.std(self.scores)
 
     def as_json(self) -> dict:
         return {**self.__dict__, "labels": dict(self.labels), "mean": self.mean, "std": self.std}

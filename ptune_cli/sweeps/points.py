@@ -9,8 +9,9 @@ from ptune_cli import config
 from ptune_cli.commands.train import Train
 from ptune_cli.config import flags
 from ptune_cli.errors import UserError
+from ptune_cli.file_task import short_name
 
-FILE = "gin"  # the axis whose values are gin files
+FILE, TASKS = "gin", "tasks"  # the axes whose values are gin files, and tasks
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Point:
     labels: tuple[tuple[str, str], ...]  # (axis, value)
     arguments: tuple[str, ...]  # of `ptune train`
     folder: Path
+    train: Train  # what they make
     text: str  # the resolved gin, which the run folder will hold
 
     @property
@@ -34,14 +36,16 @@ class Point:
         return (self.folder / "results.json").is_file() and config_file.read_text(encoding="utf-8") == self.text
 
 
-def expand(base: Sequence[str], over: Sequence[str], output: str) -> list[Point]:
+def expand(base: Sequence[str], over: Sequence[str], output: str, flags: Sequence[str] = ()) -> list[Point]:
     """The grid of `over` ("NAME=VALUE VALUE", where NAME is a flag of `ptune train`, or gin for files) on the files `base`.
+
+    Every point has `flags`, which win over all files.
 
     Seeds of prompts train together in one run; a method that trains one model a run gets a point for each seed.
     UserError for an axis without values, for two points of one name, and for any that `ptune train` would refuse to build.
     """
     axes = [_axis(text) for text in over]
-    points = [point for labels in itertools.product(*axes) for point in _points(base, labels, Path(output))]
+    points = [point for labels in itertools.product(*axes) for point in _points(base, labels, Path(output), flags)]
     names = [point.name for point in points]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"two points are named '{twice[0]}'", "give each value once, and gin files different names")
@@ -55,21 +59,28 @@ def _axis(text: str) -> list[tuple[str, str]]:
     return [(name, value) for value in values.split()]
 
 
-def _points(base: Sequence[str], labels: tuple[tuple[str, str], ...], output: Path) -> list[Point]:
+def _points(base: Sequence[str], labels: tuple[tuple[str, str], ...], output: Path, flags: Sequence[str]) -> list[Point]:
     arguments = [word for file in base for word in ("--gin", file)]
     # Files first: a flag wins over any of them.
     for name, value in sorted(labels, key=lambda label: label[0] != FILE):
         arguments += [f"--{name}", value]
-    name = "-".join(Path(value).stem if axis == FILE else value.replace("/", "_") for axis, value in labels) or "run"
+    arguments += flags
+    name = "-".join(_called(*label) for label in labels) or "run"
     train, _ = _resolve([*arguments, "--output", str(output / name)])
     if train.method != "model" or len(train.seeds) == 1:
         return [_point(name, labels, arguments, output)]
     return [_point(f"{name}-{seed}", labels, [*arguments, "--seeds", str(seed)], output) for seed in train.seeds]
 
 
+def _called(axis: str, value: str) -> str:
+    if axis == FILE:
+        return Path(value).stem
+    return short_name(value) if axis == TASKS else value.replace("/", "_")
+
+
 def _point(name: str, labels: tuple[tuple[str, str], ...], arguments: Sequence[str], output: Path) -> Point:
     whole = [*arguments, "--output", str(output / name)]
-    return Point(name, labels, tuple(whole), output / name, _resolve(whole)[1])
+    return Point(name, labels, tuple(whole), output / name, *_resolve(whole))
 
 
 def _resolve(arguments: Sequence[str]) -> tuple[Train, str]:

@@ -27,8 +27,11 @@ class Search(NamedTuple):
     past: list  # the KV cache, rows B * K
 
 
-def beam_search(model: T5, params, memory: jax.Array, segments: jax.Array, length: int, beams: int, alpha: float = 0.6):
-    """Ids [B, length] int32, 0 after EOS, of the best sequence for each memory [B, T, D]; alpha 0.6 is T5X's."""
+def beam_search(model: T5, params, memory, segments, limits: jax.Array, length: int, beams: int, alpha: float = 0.6):
+    """Ids [B, length] int32, 0 after EOS, of the best sequence for each memory [B, T, D]; alpha 0.6 is T5X's.
+
+    Row b is searched for `limits[b]` tokens (limits [B] int32, at most `length`), as it would be alone.
+    """
 
     def apply(method, *args) -> Any:
         return model.apply({"params": params}, *args, method=method)
@@ -39,9 +42,9 @@ def beam_search(model: T5, params, memory: jax.Array, segments: jax.Array, lengt
     empty = jnp.zeros((rows * beams, length, c.num_heads, c.head_dim), memory.dtype)
 
     def going(s: Search):
-        best_possible = s.live_log_p.max(axis=1) / _penalty(length, alpha)
+        best_possible = s.live_log_p.max(axis=1) / _penalty(limits, alpha)
         decided = s.ended_scores.min(axis=1) > best_possible
-        return (s.index < length) & ~jnp.all(decided | jnp.all(segments == 0, axis=1))
+        return (s.index < length) & ~jnp.all(decided | (s.index >= limits) | jnp.all(segments == 0, axis=1))
 
     def one(s: Search) -> Search:
         before = jnp.where(s.index == 0, 0, jnp.take(s.live_ids, jnp.maximum(s.index - 1, 0), axis=2)).reshape(-1, 1)
@@ -59,18 +62,23 @@ def beam_search(model: T5, params, memory: jax.Array, segments: jax.Array, lengt
         every_ids = jnp.concatenate([s.ended_ids, ids], axis=1)
         ended_scores, best = jax.lax.top_k(every_score, beams)
         rows_of_cache = (jnp.take_along_axis(parent, kept, axis=1) + beams * jnp.arange(rows)[:, None]).reshape(-1)
+
+        def searched(new, old):
+            return jnp.where(jnp.expand_dims(s.index < limits, tuple(range(1, new.ndim))), new, old)
+
         return Search(
             s.index + 1,
-            jnp.take_along_axis(ids, kept[..., None], axis=1),
-            live_log_p,
-            jnp.take_along_axis(every_ids, best[..., None], axis=1),
-            ended_scores,
+            searched(jnp.take_along_axis(ids, kept[..., None], axis=1), s.live_ids),
+            searched(live_log_p, s.live_log_p),
+            searched(jnp.take_along_axis(every_ids, best[..., None], axis=1), s.ended_ids),
+            searched(ended_scores, s.ended_scores),
             jax.tree.map(lambda x: x[rows_of_cache], past),
         )
 
     ids = jnp.zeros((rows, beams, length), jnp.int32)
-    live_log_p = jnp.where(jnp.arange(beams) == 0, 0.0, NEVER)[None].repeat(rows, axis=0).astype(jnp.float32)
-    ended_scores = jnp.full((rows, beams), NEVER, jnp.float32)
+    dtype = jnp.promote_types(memory.dtype, jnp.float32)  # the logits'
+    live_log_p = jnp.where(jnp.arange(beams) == 0, 0.0, NEVER)[None].repeat(rows, axis=0).astype(dtype)
+    ended_scores = jnp.full((rows, beams), NEVER, dtype)
     past = [(empty, empty)] * c.num_decoder_layers
     found = jax.lax.while_loop(going, one, Search(jnp.zeros((), jnp.int32), ids, live_log_p, ids, ended_scores, past))
     any_ended = found.ended_scores[:, 0] > NEVER / 2

@@ -10,8 +10,11 @@ from ptune_cli.t5.model import T5
 EOS = 1
 
 
-def greedy(model: T5, params, memory: jax.Array, segments: jax.Array, length: int) -> jax.Array:
-    """The most likely next token, again and again: ids [B, length] int32, 0 after EOS. Stops when all rows have ended."""
+def greedy(model: T5, params, memory: jax.Array, segments: jax.Array, limits: jax.Array, length: int) -> jax.Array:
+    """The most likely next token, again and again: ids [B, length] int32, 0 after EOS. Stops when all rows have ended.
+
+    Row b ends after `limits[b]` tokens (limits [B] int32, at most `length`), as it would alone.
+    """
 
     def apply(method, *args) -> Any:
         return model.apply({"params": params}, *args, method=method)
@@ -30,7 +33,7 @@ def greedy(model: T5, params, memory: jax.Array, segments: jax.Array, length: in
         logits, past = apply("decode_one", apply("embed", token[:, None]), cross, past, index, segments)
         token = jnp.where(ended, 0, jnp.argmax(logits, axis=-1).astype(jnp.int32))
         ids = jax.lax.dynamic_update_slice_in_dim(ids, token[:, None], index, 1)
-        return index + 1, token, ids, ended | (token == EOS), past
+        return index + 1, token, ids, ended | (token == EOS) | (index + 1 >= limits), past
 
     # A row of padding only (the last batch's filling) counts as ended.
     ended = jnp.all(segments == 0, axis=1)
