@@ -1,4 +1,4 @@
-"""A sweep as a picture (the paper's Figures 1 and 3): the first axis across, the score up, a line for each value of the others."""
+"""A sweep as a picture (the paper's Figures 1 and 3): the first axis across, the score up, a line for each other value."""
 
 from collections.abc import Sequence
 from pathlib import Path
