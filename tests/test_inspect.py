@@ -227,7 +227,7 @@ def test_mistakes_are_named(bank, model, prompt, ptune, tmp_path):
     assert "Inspect.prompt is not set; give PROMPT" in said()
     assert f"no run or prompt at '{bank.parent / 'rum'}'; in {bank.parent}: did you mean 'run'?" in said(bank.parent / "rum")
     (tmp_path / "empty" / "prompts").mkdir(parents=True)
-    assert f"no prompts in {tmp_path / 'empty'}" in said(tmp_path / "empty")
+    assert f"no prompt at {tmp_path / 'empty'}" in said(tmp_path / "empty")
     other = prompt(np.ones((2, 16)), name="other", base_fingerprint="12" * 32, base_model="another")
     assert f"{other}: the prompt was trained with a model of fingerprint {'12' * 32}" in said(bank, other)
     wide = prompt(np.ones((2, 8)), name="wide")

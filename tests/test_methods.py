@@ -90,6 +90,11 @@ def test_a_tuned_model_is_scored_alone_with_its_own_weights(tuned, model, bank, 
         assert code == 2 and hint in errors
 
 
+def test_a_tuned_model_has_no_prompt_to_inspect(tuned, ptune):
+    code, _, errors = ptune("inspect", tuned)
+    assert code == 2 and f"{tuned / FOLDER} is a tuned model, which has no prompt" in errors
+
+
 def test_a_damaged_description_of_a_tuned_model_is_named(tuned, ptune, tmp_path):
     (tmp_path / "tuned.json").write_text("{}")
     code, _, errors = ptune("eval", tmp_path)

@@ -39,8 +39,6 @@ class Inspect:
     def run(self) -> None:
         """Load the base model, compare, show."""
         prompts = trained.find(*self.prompt)
-        if not prompts:
-            raise UserError(f"no prompts in {', '.join(self.prompt)}", "name runs of `ptune train`, or prompts")
         if tuned := [prompt for prompt in prompts if prompt.tuned]:
             raise UserError(f"{tuned[0].path} is a tuned model, which has no prompt", "name a run of prompt tuning")
         frozen = trained.load(prompts, trained.base_model(prompts, self.model))
