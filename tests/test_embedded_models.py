@@ -8,14 +8,24 @@ import pytest
 from ptune_cli import shipped
 from ptune_cli.model_facts import facts
 
-SIZES = ("tiny",)
-FAMILY = {"tiny": [3200, 900]}  # the steps of each phase: span corruption, LM adaptation
+SIZES = ("nano", "micro", "tiny")
+STAGES = {"span": [3600], "lm240": [3600, 240], "lm1200": [3600, 1200], "lm2400": [3600, 2400]}  # the steps of each phase
+FAMILY = {
+    **{f"{size}_{stage}": STAGES[stage] for size in ("nano", "micro") for stage in ("span", "lm240", "lm1200")},
+    "tiny_span": STAGES["span"],
+    **{size: STAGES["lm2400"] for size in SIZES},
+}
 
 
 def phases(name: str) -> list[dict]:
     training = shipped.training(shipped.locate(name))
     assert training is not None
     return training["phases"]
+
+
+def body(name: str) -> int:
+    """Parameters besides embeddings."""
+    return facts(name)["parameters_besides_embeddings"]
 
 
 def test_the_family_ships():
@@ -25,10 +35,24 @@ def test_the_family_ships():
 @pytest.mark.parametrize("name", FAMILY)
 def test_what_is_written_of_a_models_training_is_of_its_stage(name):
     size, _, stage = name.partition("_")
-    expected = [("SpanCorruption", f"{size}_span", FAMILY[name][0])]
-    expected += [("PrefixLM", f"{size}_{stage or 'lm900'}", steps) for steps in FAMILY[name][1:]]
+    expected = [("SpanCorruption", f"{size}_span", 3600)]
+    expected += [("PrefixLM", f"{size}_{stage or 'lm2400'}", steps) for steps in FAMILY[name][1:]]
     assert [(phase["objective"], phase["run"], phase["steps"]) for phase in phases(name)] == expected
     assert [phase["held_out"][-1]["step"] for phase in phases(name)] == FAMILY[name]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_stages_of_a_size_are_of_one_architecture_and_differ_in_their_weights(size):
+    stages = [facts(name) for name in FAMILY if shipped.size_of(name) == size]
+    for key in ("parameters", "d_model", "num_heads", "encoder_layers", "decoder_layers"):
+        assert len({stage[key] for stage in stages}) == 1
+    assert len({stage["fingerprint"] for stage in stages}) == len(stages)
+
+
+def test_all_models_have_one_vocabulary_and_read_one_text():
+    assert len({facts(name)["vocabulary"]["sha256"] for name in FAMILY}) == 1
+    texts = [(shipped.training(shipped.locate(name)) or {})["text"] for name in FAMILY]
+    assert all(text == texts[0] for text in texts)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -52,3 +76,9 @@ def test_the_held_out_loss_falls_with_the_steps_of_adaptation(size):
     ends = {0: adapted[0]["held_out"][0]["loss"], **{phase["steps"]: phase["held_out"][-1]["loss"] for phase in adapted}}
     losses = [ends[steps] for steps in sorted(ends)]
     assert all(more < fewer for fewer, more in pairwise(losses))
+
+
+def test_the_held_out_loss_falls_with_the_size():
+    names = sorted(SIZES, key=body)
+    losses = [phases(name)[-1]["held_out"][-1]["loss"] for name in names]
+    assert all(larger < smaller for smaller, larger in pairwise(losses))

@@ -17,7 +17,7 @@ class Sweep:
     Seeds (and tasks and prompt lengths, where a point lists several) train together over one loaded model. A finished point is
     not run again, an unfinished one goes on where it stopped, and one that fails does not stop the others.
 
-    Example: ptune sweep --gin sweeps/methods.gin
+    Example: ptune sweep --gin sweeps/figure1.gin
     Example: ptune sweep --base runs/demo.gin --over "prompt.length=1 5 20" --output runs/lengths
     """
 
