@@ -92,6 +92,30 @@ def test_bfloat16_computes_on_weights_that_are_kept_in_float32(whole, text, ptun
     assert both[0] == pytest.approx(both[1], rel=0.01)
 
 
+def test_the_mean_of_the_last_checkpoints_is_written_and_a_kill_does_not_change_it(text, ptune, tmp_path):
+    folders = [tmp_path / name for name in ("three", "ten", "fifteen", "twenty", "killed")]
+    flags = ["--average", "3"]
+    with python(STOPS, "kill", 17, *command(text, folders[4], *flags)) as process:
+        _, errors = process.communicate()
+    assert process.returncode == -9, errors
+    for folder in (folders[0], folders[4]):
+        code, told, _ = ptune(*command(text, folder, *flags))
+        assert code == 0 and "the mean of the last 3 checkpoints" in told
+    for folder, steps in zip(folders[1:4], (10, 15, 20), strict=True):
+        assert ptune(*command(text, folder, "--steps", str(steps)))[0] == 0
+    mean, *singles, killed = [flat_parameters(BaseModel(checkpoint=str(folder / "model")).load().params) for folder in folders]
+    for name in mean:
+        np.testing.assert_array_equal(mean[name], killed[name])
+        # The singles were rounded to bfloat16, three significant digits, before this mean.
+        np.testing.assert_allclose(mean[name], np.mean([one[name] for one in singles], axis=0), rtol=2**-7, atol=1e-4)
+    assert any(not np.array_equal(mean[name], singles[2][name]) for name in mean)
+
+
+def test_more_checkpoints_than_are_saved_have_no_mean(text, ptune, tmp_path):
+    code, _, told = ptune(*command(text, tmp_path / "run", "--average", "5"))
+    assert code == 2 and "average is 5" in told and "saves 4 checkpoints" in told
+
+
 def test_a_vocabulary_larger_than_the_embedding_is_refused(text, ptune, tmp_path):
     code, _, errors = ptune(*command(text, tmp_path / "run", "--config.vocab_size", "128"))
     assert code == 2 and "the model only 128 embeddings" in errors and not (tmp_path / "run").exists()

@@ -18,6 +18,7 @@ from ptune_cli.errors import UserError
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.config import T5Config, parameter_count
 from ptune_cli.t5.model import T5
+from ptune_cli.training import averaging
 from ptune_cli.training.loop import Every, train
 from ptune_cli.training.optimizer import Adafactor, Schedule
 from ptune_cli.training.step import Step, start, sums, weight_loss
@@ -54,7 +55,11 @@ class Pretrain:
     validation_batches: int = 8
     seed: int = 0
     z_loss: float = 1e-4
+    average: int = 1  # checkpoints, the last so many, whose mean is the model that is written
     every: Every = Every(evaluate=500, save=500, log=50)
+
+    def __post_init__(self):
+        averaging.check(self.average, self.steps, self.every)
 
     def run(self) -> None:
         """Train, then write the model as a Hugging Face folder in bfloat16."""
@@ -68,19 +73,24 @@ class Pretrain:
         held_out = [batches(self.validation_text, 0)(i) for i in range(self.validation_batches)]
         optimizer = self.optimizer.build(None)
         step = Step(weight_loss(model, self.z_loss), optimizer, ["model"])
-        with RunFolder.open(self.output, gin_text.write(self)) as folder:
+        evaluator = HeldOut(model, held_out)
+        with RunFolder.open(self.output, gin_text.write(self), keep_last=max(2, self.average)) as folder:
             state = train(
                 start(params, optimizer),
                 step,
                 {},
                 batches(self.text, self.seed),
-                HeldOut(model, held_out),
+                evaluator,
                 folder,
                 steps=self.steps,
                 every=self.every,
             )
+            weights = averaging.mean_weights(folder, state, self.average)
+            if self.average > 1:
+                print(f"the mean of the last {self.average} checkpoints:")
+                evaluator(self.steps, weights)
             where = folder.path / "model"
-            base_model.save(where, replace(config, dropout_rate=0.1), state.trainable, vocabulary, "bfloat16")
+            base_model.save(where, replace(config, dropout_rate=0.1), weights, vocabulary, "bfloat16")
             print(f"{parameter_count(config):,} parameters in {where}")
 
     def _begin(self) -> tuple[T5Config, Vocabulary, Any]:
