@@ -78,7 +78,8 @@ training and validation splits stand for this task's, and tried here.""",
     ),
     held_out="""The text that models are pre-trained on (`corpora/`) leaves out every entry of Webster's that has a definition of
 this split among its sentences, under whatever spelling of the headword. WordNet's definitions of the same headwords are in it,
-except for those that `gloss_topic` holds out.""",
+except for those that `gloss_topic` holds out. The embedded `tiny` is older than this task: it has read the definitions, without
+labels.""",
     scores="""Logistic regression is on TF-IDF of words and word pairs, trained on `gloss_topic`'s training split; the second
 column is what it scores without the shift.""",
     source=f"""Text: Webster's Unabridged Dictionary of 1913, in Project Gutenberg's transcription, as packaged in
@@ -102,7 +103,8 @@ twice ("{verse_pairs.SAME}"), or a verse and another one of its chapter ("{verse
     ),
     held_out=f"""The text that models are pre-trained on (`corpora/`) leaves out one chapter in {bible.HELD_OUT}, in all three
 translations; the rows of validation and test come from those chapters. Chapters of the training split are in it, in all three
-translations, but never with two translations in one document.""",
+translations, but never with two translations in one document. The embedded `tiny` is older than this task: it has read every
+chapter.""",
     scores="""TF-IDF is of words and word pairs, both verses read as one text. One verse alone says nothing of the label, so
 the verses have to be compared. Resemblance is three numbers: the cosine of the verses' TF-IDF vectors, their common words as
 a share of all their words, and the ratio of their lengths.""",

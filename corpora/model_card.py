@@ -3,7 +3,7 @@
 python -m corpora.model_card nano
 python -m corpora.model_card tiny
 
-`corpora/build/nano_lm2400` becomes the model `nano`, any other stage `nano_STAGE`. The cards of the sizes that ship already are
+`corpora/build/nano_lm900` becomes the model `nano`, any other stage `nano_STAGE`. The cards of the sizes that ship already are
 written again, because every card compares them all.
 """
 
@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from corpora import loss_picture, model_card_text, training_facts
 from ptune_cli import shipped
 
-STAGES = ("span", "lm240", "lm1200", "lm2400")
-SHIPPED = {"tiny": ("span", "lm2400")}  # the sizes of which not every stage ships: one of tiny's is 16 MB
-MAIN = "lm2400"  # the stage that bears the size's name
+STAGES = ("span", "lm90", "lm450", "lm900")
+SHIPPED = {"tiny": ("span", "lm900")}  # the sizes of which not every stage ships: one of tiny's is 16 MB
+MAIN = "lm900"  # the stage that bears the size's name
 FILES = ("config.json", "model.safetensors", "spiece.model")
 POINTER = "A stage of the model `{size}`: its card is [../{size}/README.md](../{size}/README.md).\n"
 
@@ -26,7 +26,7 @@ POINTER = "A stage of the model `{size}`: its card is [../{size}/README.md](../{
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m corpora.model_card", description=__doc__)
     parser.add_argument("size", help="nano, micro, tiny, ...: the runs are SIZE_STAGE")
-    parser.add_argument("--stages", nargs="+", choices=STAGES, help="default: all; of tiny, span and lm2400")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, help="default: all; of tiny, span and lm900")
     parser.add_argument("--assets", type=pathlib.Path, default=shipped.ASSETS, help="where the models go")
     parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("corpora/build"), help="where the runs are")
     given = parser.parse_args(arguments)

@@ -22,15 +22,15 @@ text says about peoples, women and faiths.
 {stages}
 
 Each stage of LM adaptation is a run of its own, whose learning rate falls to 0 at its end. Loss is per target token on
-{held_out} examples of text that was not trained on, the same for every model, under the stage's own objective: losses of
-different objectives do not compare. Tokens are encoder and decoder positions that are not padding. All ran
+{held_out} examples of text that was not trained on, under the stage's own objective: losses of different objectives do not
+compare. Tokens are encoder and decoder positions that are not padding. All ran
 in float32 on 2 CPU cores.
 
 ![losses](loss.png)
 
 ## Sizes
 
-Held-out losses of every model that ships with ptune; `ptune models` lists them.
+Held-out losses of every model that ships with ptune; `ptune models` lists them. They are of the same examples{except_others}.
 
 | size | parameters besides embeddings | in all | {columns} |
 |---|---|---|{rule}
@@ -95,6 +95,7 @@ def _card(size: str, sizes: dict[str, T5Config], trained: dict[str, dict]) -> st
         columns=" | ".join(f"{objective}, step {step:,}" for objective, step in columns),
         rule="---|" * len(columns),
         sizes="\n".join(_size(each, sizes[each], [curves[each].get(column) for column in columns]) for each in sizes),
+        except_others=_except_others(size, {each: trained[each]["text"] for each in sizes}),
         commands="\n".join([*commands, f"python -m corpora.model_card {size}"]),
         text="\n".join(_source(source) for source in text),
         documents=sum(source["documents"] for source in text),
@@ -128,6 +129,11 @@ def _size(size: str, config: T5Config, losses: list[float | None]) -> str:
 def _source(source: dict) -> str:
     numbers = f"{source['documents']:,} | {source['words']:,} | {source['bytes'] / 1e6:.1f}"
     return f"| {source['name']} | {source['licence']} | {numbers} |"
+
+
+def _except_others(size: str, texts: dict[str, list]) -> str:
+    others = " and ".join(f"`{each}`" for each, text in texts.items() if text != texts[size])
+    return f", except for {others}, which read another cut of the text (the cards have its counts)" if others else ""
 
 
 def _body(config: T5Config) -> int:

@@ -30,7 +30,7 @@ def locate(checkpoint: str) -> str:
 
 
 def size_of(name: str) -> str:
-    """The size that a model is a stage of: `nano` for `nano`, `nano_span` and `nano_lm240`."""
+    """The size that a model is a stage of: `nano` for `nano`, `nano_span` and `nano_lm90`."""
     return name.partition("_")[0]
 
 

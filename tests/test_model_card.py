@@ -9,7 +9,7 @@ from pathlib import Path
 import model_folder
 import pytest
 
-from corpora import model_card
+from corpora import model_card, model_card_text
 from ptune_cli import cli, shipped
 from ptune_cli.model_facts import facts
 
@@ -50,10 +50,10 @@ def runs(cache, tmp_path_factory) -> Path:
     vocabulary = ["--vocabulary", str(model_folder.VOCABULARY)]
     pretrain(folder, "pea_span", "--steps", "6", "--config", "T5Config", *SIZES, *vocabulary, "--objective.length", "16")
     initial = str(folder / "pea_span" / "model")
-    pretrain(folder, "pea_lm2400", "--steps", "4", "--initial", initial, "--objective", "PrefixLM", "--seed", "1")
-    copied(folder, "pea_lm2400", "pea_lm240", 2)
+    pretrain(folder, "pea_lm900", "--steps", "4", "--initial", initial, "--objective", "PrefixLM", "--seed", "1")
+    copied(folder, "pea_lm900", "pea_lm90", 2)
     copied(folder, "pea_span", "bean_span", 6)
-    copied(folder, "pea_lm2400", "bean_lm2400", 4)
+    copied(folder, "pea_lm900", "bean_lm900", 4)
     return folder
 
 
@@ -61,15 +61,15 @@ def runs(cache, tmp_path_factory) -> Path:
 def assets(runs, tmp_path, monkeypatch) -> Path:
     """Both sizes, shipped."""
     monkeypatch.setattr(shipped, "ASSETS", tmp_path / "assets")
-    for size, stages in (("pea", ("span", "lm240", "lm2400")), ("bean", ("span", "lm2400"))):
+    for size, stages in (("pea", ("span", "lm90", "lm900")), ("bean", ("span", "lm900"))):
         model_card.main([size, "--stages", *stages, "--runs", str(runs), "--assets", str(tmp_path / "assets")])
     return tmp_path / "assets"
 
 
 def test_the_last_stage_bears_the_sizes_name_and_the_others_point_to_its_card(assets, runs):
-    assert shipped.names() == ["bean", "bean_span", "pea", "pea_lm240", "pea_span"]
+    assert shipped.names() == ["bean", "bean_span", "pea", "pea_lm90", "pea_span"]
     for name in shipped.names():
-        run = runs / (name if "_" in name else f"{name}_lm2400")
+        run = runs / (name if "_" in name else f"{name}_lm900")
         for file in model_card.FILES:
             assert (assets / name / file).read_bytes() == (run / "model" / file).read_bytes()
     assert {f.name for f in (assets / "pea_span").iterdir()} == {*model_card.FILES, "training.json", "README.md"}
@@ -84,7 +84,7 @@ def test_the_facts_are_those_of_the_runs(assets, runs):
     assert (adapted["objective"], adapted["initial"], adapted["steps"], adapted["seed"]) == ("PrefixLM", "pea_span", 4, 1)
     assert (span["examples"], span["held_out_examples"]) == (24, 8)
     assert 24 * 16 < span["tokens"] < 24 * 40  # 16 a row to the encoder, fewer to the decoder
-    rows = [json.loads(line) for line in (runs / "pea_lm2400" / "metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (runs / "pea_lm900" / "metrics.jsonl").read_text().splitlines()]
     losses = [row["validation/loss"] for row in rows if "validation/loss" in row]
     assert [(point["step"], point["loss"]) for point in adapted["held_out"]] == list(zip((0, 2, 4), losses, strict=True))
     assert span["command"].startswith("ptune pretrain --text ") and f"--output {runs / 'pea_span'} --steps 6" in span["command"]
@@ -110,20 +110,31 @@ def test_every_card_compares_all_sizes_whichever_shipped_last(assets):
 
 def test_a_card_tells_of_its_own_stages_commands_and_text(assets):
     card = (assets / "pea" / "README.md").read_text()
-    assert "| `pea_lm240` | `pea_span` | prefix LM | 2 | 8 |" in card and "| `bean" not in card.partition("## Sizes")[0]
-    for name in ("pea", "pea_lm240", "pea_span"):
+    assert "| `pea_lm90` | `pea_span` | prefix LM | 2 | 8 |" in card and "| `bean" not in card.partition("## Sizes")[0]
+    for name in ("pea", "pea_lm90", "pea_span"):
         assert facts(name)["training"]["phases"][-1]["command"] in card
     assert card.count("ptune pretrain ") == 3 and "| ponds | public domain | 40 | 360 | 2.0 |" in card
 
 
+def test_a_card_says_which_sizes_read_another_text_than_its_own(assets):
+    assert "of the same examples." in (assets / "pea" / "README.md").read_text()
+    file = assets / "bean" / "training.json"
+    older = json.loads(file.read_text())
+    older["text"][0]["documents"] += 1
+    file.write_text(json.dumps(older))
+    cards = model_card_text.cards(assets)
+    assert "of the same examples, except for `bean`, which read another" in cards["pea"]
+    assert "of the same examples, except for `pea`, which read another" in cards["bean"]
+
+
 def test_shipping_again_leaves_nothing_of_the_older_model(assets, runs):
     (assets / "pea" / "old.bin").write_text("")
-    model_card.main(["pea", "--stages", "span", "lm2400", "--runs", str(runs), "--assets", str(assets)])
+    model_card.main(["pea", "--stages", "span", "lm900", "--runs", str(runs), "--assets", str(assets)])
     assert not (assets / "pea" / "old.bin").exists()
 
 
 @pytest.mark.parametrize(
-    ("stages", "told"), [(["span"], "without lm2400"), (["span", "lm1200", "lm2400"], "no model yet of pea's lm1200")]
+    ("stages", "told"), [(["span"], "without lm900"), (["span", "lm450", "lm900"], "no model yet of pea's lm450")]
 )
 def test_what_cannot_ship_is_told_before_anything_is_changed(assets, runs, stages, told, capsys):
     before = {file: file.read_bytes() for file in assets.rglob("*") if file.is_file()}
@@ -134,5 +145,5 @@ def test_what_cannot_ship_is_told_before_anything_is_changed(assets, runs, stage
 
 
 def test_stages_that_no_longer_ship_are_removed(assets, runs):
-    model_card.main(["pea", "--stages", "lm2400", "--runs", str(runs), "--assets", str(assets)])
+    model_card.main(["pea", "--stages", "lm900", "--runs", str(runs), "--assets", str(assets)])
     assert shipped.names() == ["bean", "bean_span", "pea"]
