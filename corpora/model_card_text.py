@@ -30,7 +30,8 @@ in float32 on 2 CPU cores.
 
 ## Sizes
 
-Held-out losses of every model that ships with ptune; `ptune models` lists them. They are of the same examples{except_others}.
+Held-out losses of every model that ships with ptune; `ptune models` lists them. They are of the same
+examples{except_others}.
 
 | size | parameters besides embeddings | in all | {columns} |
 |---|---|---|{rule}
@@ -53,7 +54,7 @@ make corpus
 | all | | {documents:,} | {words:,} | {megabytes:.1f} |
 
 Packages, versions and checksums: `corpora/packages.py`. The vocabulary (`spiece.model`, 6,000 pieces and 100 sentinels) is
-trained on the same text. Weights and vocabulary are under the repository's licence, Apache-2.0; WordNet's text asks that its
+`tiny`'s, trained on the text that `tiny` read. Weights and vocabulary are under the repository's licence, Apache-2.0; WordNet's text asks that its
 notice be kept, which `tasks/data/gloss_topic/LICENSE` does.
 
 ## Loading
@@ -133,7 +134,7 @@ def _source(source: dict) -> str:
 
 def _except_others(size: str, texts: dict[str, list]) -> str:
     others = " and ".join(f"`{each}`" for each, text in texts.items() if text != texts[size])
-    return f", except for {others}, which read another cut of the text (the cards have its counts)" if others else ""
+    return f", except for {others}, which read\nanother cut of the text (the cards have its counts)" if others else ""
 
 
 def _body(config: T5Config) -> int:

@@ -117,14 +117,14 @@ def test_a_card_tells_of_its_own_stages_commands_and_text(assets):
 
 
 def test_a_card_says_which_sizes_read_another_text_than_its_own(assets):
-    assert "of the same examples." in (assets / "pea" / "README.md").read_text()
+    assert "of the same\nexamples." in (assets / "pea" / "README.md").read_text()
     file = assets / "bean" / "training.json"
     older = json.loads(file.read_text())
     older["text"][0]["documents"] += 1
     file.write_text(json.dumps(older))
     cards = model_card_text.cards(assets)
-    assert "of the same examples, except for `bean`, which read another" in cards["pea"]
-    assert "of the same examples, except for `pea`, which read another" in cards["bean"]
+    assert "examples, except for `bean`, which read\nanother cut" in cards["pea"]
+    assert "examples, except for `pea`, which read\nanother cut" in cards["bean"]
 
 
 def test_shipping_again_leaves_nothing_of_the_older_model(assets, runs):
