@@ -80,6 +80,13 @@ def best(prompts: Sequence[Trained]) -> Trained:
     return prompts[0] if len(prompts) == 1 else max(prompts, key=_validation)
 
 
+def run_folder(prompt: Trained) -> Path | None:
+    """The folder of the run that made it; None if it lies in none."""
+    folder = prompt.path if prompt.path.is_dir() else prompt.path.parent
+    run = folder.parent if prompt.tuned else folder.parent.parent
+    return run if (run / "config.gin").is_file() else None
+
+
 def _places(path: str) -> list[Path]:
     place = Path(path).expanduser()
     if not place.exists():
