@@ -98,7 +98,7 @@ def report(ptune, *arguments: object) -> Path:
 
 def table(markdown: str) -> list[dict[str, str]]:
     """The first table of a Markdown text."""
-    first = f"{markdown.split('|\n\n')[0]}|"
+    first = markdown.split("|\n\n")[0] + "|"
     lines = [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in first.splitlines() if line.startswith("|")]
     return [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
 
