@@ -141,7 +141,7 @@ def test_model_tuning_killed_in_the_middle_ends_as_if_it_had_never_been(tuned, m
 
 def test_one_run_tunes_one_model(model, ptune, tmp_path):
     code, _, errors = ptune(*model_folder.train(model, tmp_path / "run", *TUNE, "--seeds", "0,1"))
-    assert code == 2 and "one model a run, and this one has 2 members: kinds.kinds-0, kinds.kinds-1" in errors
+    assert code == 2 and "one model a run, and this one has 2 seeds: 0, 1" in errors
     code, _, errors = ptune(*model_folder.train(model, tmp_path / "run", *TUNE, "--model.weights_dtype", "bfloat16"))
     assert code == 2 and "give --model.weights_dtype float32" in errors
     assert not (tmp_path / "run").exists()

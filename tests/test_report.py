@@ -98,7 +98,8 @@ def report(ptune, *arguments: object) -> Path:
 
 def table(markdown: str) -> list[dict[str, str]]:
     """The first table of a Markdown text."""
-    lines = [line.strip("| ").split(" | ") for line in markdown.split("|\n\n")[0].splitlines() if line.startswith("|")]
+    first = markdown.split("|\n\n")[0] + "|"
+    lines = [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in first.splitlines() if line.startswith("|")]
     return [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
 
 
@@ -343,6 +344,77 @@ def test_the_papers_numbers_have_their_citation_and_are_on_the_page_alone(boolq,
     for kind in ("csv", "json", "md", "tex"):
         text = (folder / f"report.{kind}").read_text()
         assert not [number for number in ("91.1", "91.7", "99.3", "67.1", "Lester, Al-Rfou") if number in text]
+
+
+@pytest.fixture
+def together(tmp_path) -> Path:
+    """Runs with ensembles: of two metrics on the paper's split, and of a task that is not the paper's."""
+    runs = tmp_path / "runs"
+    for task, headline, split in (
+        ("super_glue_cb_v102", ["accuracy", "f1_macro"], "validation"),
+        ("gloss_topic", ["accuracy"], "test"),
+    ):
+        folder = write(runs / task, results((0, 1), headline=headline, tasks=(task,), split=split), tasks=task, test_split=split)
+        rows = {f"{task}-0": 40.0, f"{task}-1": 50.25, "average": 45.125, "best": 50.25, "majority vote": 51.5}
+        rows |= {"mean log-likelihood": 52.75} if task == "gloss_topic" else {}
+        scores = {name: {"n": 30, "invalid": 0.0, **dict.fromkeys(headline, value)} for name, value in rows.items()}
+        members = {name: scores.pop(name) for name in list(scores)[:2]}
+        facts = {"task": task, "split": split, "protocol": "rank", "headline": headline, "n": 30, "trained_on": [task]}
+        (folder / "ensembles").mkdir()
+        (folder / "ensembles" / "one.json").write_text(json.dumps({**facts, "base_model": "tiny", "members": members, **scores}))
+    return runs
+
+
+def test_ensembles_have_a_table_with_the_same_numbers_in_all_forms(together, ptune):
+    folder = report(ptune, together)
+    lines = table((folder / "report.md").read_text().partition("## Ensembles")[2])
+    shown = [
+        (line["#"], line["task"], line["metric"], line["average"], line["majority vote"], line["mean log-likelihood"])
+        for line in lines
+    ]
+    assert shown == [
+        ("1", "gloss_topic", "accuracy", "45.1", "51.5", "52.8"),
+        ("2", "super_glue_cb_v102", "accuracy", "45.1", "51.5", ""),
+        ("2", "super_glue_cb_v102", "f1_macro", "45.1", "51.5", ""),
+    ]
+    rows = list(csv.DictReader((folder / "ensembles.csv").read_text().splitlines()))
+    found = json.loads((folder / "report.json").read_text())["ensembles"]
+    assert [float(row["majority vote"]) for row in rows] == [51.5] * 3 and {row["prompts"] for row in rows} == {"2"}
+    assert [own["scores"]["average"] for own in found] == [{"accuracy": 45.125}, {"accuracy": 45.125, "f1_macro": 45.125}]
+    latex = (folder / "report.tex").read_text()
+    assert latex.count(r"\begin{table}") == latex.count(r"\end{table}") == 3 and "45.1 & 50.2 & 51.5 & 52.8" in latex
+    code, out, _ = ptune("report", together)
+    assert code == 0 and "Ensembles" in out and str(folder / "ensembles.csv") in out
+
+
+def test_the_papers_table_of_ensembles_is_beside_those_of_its_tasks_and_split(together, ptune):
+    page = (report(ptune, together) / "report.html").read_text()
+    [accuracy, f1] = [row for row in page.split("<tr>") if "ensemble #" in row]
+    assert "average 45.1, best 50.2, ensemble 51.5" in accuracy and "ensemble #2" in accuracy
+    assert "average 99.3, best 100.0, ensemble of five 100.0 (Table 3 (from memory, not checked))" in accuracy
+    assert "average 99.0, best 100.0, ensemble of five 100.0" in f1
+
+
+def test_a_report_without_ensembles_has_no_table_of_them(lengths, ptune):
+    folder = report(ptune, lengths)
+    assert not (folder / "ensembles.csv").exists() and json.loads((folder / "report.json").read_text())["ensembles"] == []
+    assert all("Ensembles" not in (folder / f"report.{kind}").read_text() for kind in ("md", "tex", "html"))
+
+
+def test_a_model_of_several_tasks_is_a_line_of_each_and_no_seed_of_a_model_of_one(tmp_path, ptune):
+    tasks = {"gloss_topic": 75.0, "verse_pair": 25.0}
+    write(tmp_path / "mixed", {**results(method="model", tasks=tasks), "mixture": tasks}, method="model", tasks=",".join(tasks))
+    write(tmp_path / "alone", results(method="model"), method="model")
+    gloss, verse = read(tmp_path)
+    assert [(line.first.source, line.seeds) for line in gloss.lines] == [
+        ("gloss_topic", (0,)),
+        ("gloss_topic + verse_pair", (0,)),
+    ]
+    text = (report(ptune, tmp_path) / "report.md").read_text()
+    assert [line["method"] for line in table(text)] == ["model tuning", "model tuning (multi-task)"]
+    assert "## verse_pair: test split, rank, trained on gloss_topic + verse_pair\n" in text
+    [picture] = report_figures.draw([gloss], tmp_path / "out")
+    assert ">model tuning<" in picture.svg.read_text() and ">model tuning (multi-task)<" in picture.svg.read_text()
 
 
 def test_a_run_without_results_is_named_and_left_out(lengths, ptune):

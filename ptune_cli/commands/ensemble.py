@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ptune_cli.base_model import BaseModel
+from ptune_cli.commands import ensemble_file, trained
 from ptune_cli.commands.eval import Eval
+from ptune_cli.commands.trained import Trained
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.errors import UserError
 from ptune_cli.evaluation.predict import Protocol
@@ -26,7 +28,8 @@ Row = dict[str, float]
 class Ensemble:
     """Score prompts of one task apart and together: their majority vote and, with rank, their mean log-likelihood.
 
-    The prompts may have any lengths. Of several tasks, each has its own ensemble.
+    The prompts may have any lengths. Of several tasks, each has its own ensemble. Its scores are kept in the folder `ensembles`
+    of the (first) run, where `ptune report` finds them.
 
     Example: ptune ensemble runs/demo --split test
     """
@@ -46,13 +49,22 @@ class Ensemble:
         if self.task in BENCHMARKS:
             raise UserError(f"{self.task} is a benchmark", "name a task, or leave --task out: each has its ensemble")
         settings = {name: getattr(self, name) for name in ("task", "split", "protocol", "target_length", "model", "batch_size")}
-        found, splits = Eval(prompt=self.prompt, offline=self.offline, **settings).found()
+        evaluation = Eval(prompt=self.prompt, offline=self.offline, **settings)
+        found, splits = evaluation.found()
         tables = {task: compare(splits[task], list(own.items())) for task, own in found.items()}
         if self.json:
             print(json.dumps({"split": self.split, "tasks": tables}, indent=2))
-            return
-        for task, rows in tables.items():
-            Console().print(_table(f"{shown(task)}, {self.split} split (percent)", rows))
+        for task, prompts in evaluation.tasks(trained.find(*self.prompt)).items():
+            self._keep(task, prompts, splits[task], tables[task])
+
+    def _keep(self, task: str, prompts: Sequence[Trained], split: Prepared, rows: Mapping[str, Row]) -> None:
+        """Show an ensemble, and write its file."""
+        console = Console()
+        if not self.json:
+            console.print(_table(f"{shown(task)}, {self.split} split (percent)", rows))
+        file = ensemble_file.write(prompts, task, self.split, split, self.protocol or prompts[0].protocol, rows)
+        if file and not self.json:
+            console.print(str(file), highlight=False, markup=False, soft_wrap=True)
 
 
 def compare(split: Prepared, members: Sequence[tuple[str, Scores]]) -> dict[str, Row]:

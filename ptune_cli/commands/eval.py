@@ -84,7 +84,7 @@ class Eval:
             with_templates([self.task], self.template, self.target_template)  # refuses them
             return benchmark.assigned(self.task, prompts, self.split, self.partial)
         tasks: dict[str, list[Trained]] = {}
-        for prompt in prompts:
+        for prompt in trained.whole(prompts) if self.task else prompts:
             [task] = with_templates([self.task or prompt.member.task], self.template, self.target_template)
             tasks.setdefault(task, []).append(prompt)
         if "" in tasks:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ptune_cli import __version__, gin_text
 from ptune_cli.base_model import Frozen
-from ptune_cli.data.batches import Batches, Lengths, Source
+from ptune_cli.data.batches import Batches, Drawn, Lengths, Source
 from ptune_cli.data.limits import limits
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.data.vocabulary import Vocabulary
@@ -96,21 +96,35 @@ class Experiment(ABC):
 
     def batches(self, layouts: Sequence[Layout]) -> Batches:
         """The order and layout of every step's rows. UserError if they do not divide into the microbatches."""
-        settings = self.settings
-        sources = [
+        return Batches(self.drawn(layouts), self.settings.batch_size, self.lengths, self.settings.microbatches)
+
+    def drawn(self, layouts: Sequence[Layout]) -> Sequence[Drawn]:
+        """What each of those that train, a member or all of them, draws its rows from."""
+        return self.sources(layouts)
+
+    def sources(self, layouts: Sequence[Layout]) -> list[Source]:
+        """What each member is trained on."""
+        return [
             Source(self.training(member.task), member.seed, place, self.training(member.task).targets_end)
             for member, place in zip(self.bank, layouts, strict=True)
         ]
-        return Batches(sources, settings.batch_size, self.lengths, settings.microbatches)
+
+    def mixture(self) -> dict[str, float]:
+        """{task: percent of the examples} of one model that is trained on several tasks; empty where there is no such."""
+        return {}
 
     def scorer(self, frozen: Frozen) -> Scorer:
         return Scorer(Predictor(frozen.model, self.settings.evaluation_batch, self.lengths), frozen.vocabulary)
 
     def evaluator(
-        self, score: Callable[[Any], Mapping[str, Scores]], keep: Callable[[int, Member, Any, Scores], None], folder: RunFolder
+        self,
+        score: Callable[[Any], Mapping[str, Scores]],
+        keep: Callable[[int, Member, Any, Scores], None],
+        folder: RunFolder,
+        together: bool = False,
     ) -> Best:
-        """Scores every member on its own task's validation split, and keeps its best step."""
-        return Best(self.bank, score, {m.task: self.validation(m.task).headline for m in self.bank}, keep, folder)
+        """Scores every member on its own task's validation split, and keeps its best step, or that of all `together`."""
+        return Best(self.bank, score, {m.task: self.validation(m.task).headline for m in self.bank}, keep, folder, together)
 
     def row(self, member: Member, scores: Row, evaluator: Best | None = None) -> Row:
         """A member's line in results.json; with the step that it validated best at, if it was trained."""

@@ -47,7 +47,7 @@ class Infer:
     def run(self) -> None:
         """Read all lines, predict them in batches sorted by length, write them in their order."""
         keep_compiled()
-        prompts = trained.find(*self.prompt)  # before standard input is waited for
+        prompts = trained.whole(trained.find(*self.prompt))  # before standard input is waited for
         source = "standard input" if self.input == "-" else self.input
         asked = questions.read(self._lines(), source, prompts)
         frozen = trained.load(prompts, trained.base_model(prompts, self.model))

@@ -1,16 +1,24 @@
-"""Model tuning, the paper's strong baseline: the same step and loop, with all weights as the trainable tree."""
+"""Model tuning, the paper's strong baseline: the same step and loop, with all weights as the trainable tree.
+
+Of several tasks it is the paper's multi-task model tuning: one model, trained on a mixture of them.
+"""
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from ptune_cli import base_model
-from ptune_cli.commands.experiment import Experiment, Found, both_protocols
+from ptune_cli.base_model import Frozen
+from ptune_cli.commands import trained
+from ptune_cli.commands.experiment import Experiment, Found, Layout, Row, both_protocols
 from ptune_cli.commands.trained import FOLDER, TUNED
+from ptune_cli.data.mixture import Mixture, alike
 from ptune_cli.errors import UserError
 from ptune_cli.evaluation.score import Scores
+from ptune_cli.file_task import absolute, shown
 from ptune_cli.prompts.bank import unchanged
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.config import parameter_shapes
@@ -21,41 +29,63 @@ from ptune_cli.training.step import Step, start, weight_loss
 
 
 class ModelTuning(Experiment):
-    """One member: its weights are a whole model. The best step is kept as a checkpoint until the end."""
+    """One model. Its members are what it is on each of its tasks; they have one best step, kept as a checkpoint until the end."""
 
     def check(self) -> None:
-        if len(self.bank) > 1:
+        seeds = self.settings.seeds
+        if len(seeds) > 1:
             raise UserError(
-                f"model tuning trains one model a run, and this one has {len(self.bank)} members: {', '.join(self.names)}",
-                "give one task and one seed, and another output for each",
+                f"model tuning trains one model a run, and this one has {len(seeds)} seeds: {', '.join(map(str, seeds))}",
+                "give one seed, and another output for each",
             )
         dtype = self.settings.model.weights_dtype
         if dtype != "float32":
             raise UserError(f"the weights would be tuned in {dtype}", "give --model.weights_dtype float32")
         super().check()
+        for pair in alike({member.task: self.training(member.task) for member in self.bank}):
+            print(
+                f"{' and '.join(map(shown, pair))}: nothing in front of their inputs tells the model which task it answers; "
+                "tasks of the catalog have a form with their own word in front (super_glue_boolq_v102)",
+                file=sys.stderr,
+            )
 
     def added_length(self) -> int:
         return 0
 
+    @property
+    def microbatch_rows(self) -> int:
+        return self.settings.batch_size // self.settings.microbatches
+
+    def drawn(self, layouts: Sequence[Layout]) -> list[Mixture]:
+        return [Mixture(self.sources(layouts), self.settings.mixing_limit)]
+
+    def mixture(self) -> dict[str, float]:
+        [mixed] = self.drawn(self._unchanged)
+        return dict(zip(self.settings.tasks, mixed.rates, strict=True)) if len(self.bank) > 1 else {}
+
     def plan(self) -> Plan:
         model = self.settings.model
         shapes = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in parameter_shapes(model.sizes()).items()}
-        return Plan.of(self._step(T5(model.sizes())), base_model.nested(shapes), model, self.lengths, self.microbatch_rows)
+        step, trainable = self._step(T5(model.sizes())), base_model.nested(shapes)
+        return Plan.of(step, trainable, model, self.lengths, self.microbatch_rows, self.mixture())
 
     def run(self, folder: RunFolder) -> Found:
-        settings, frozen, [member] = self.settings, self.settings.model.load(), self.bank
+        settings, frozen = self.settings, self.settings.model.load()
         scorer, nothing = self.scorer(frozen), jnp.zeros((1, frozen.config.emb_dim))
 
         def score(params: Any) -> dict[str, Scores]:
-            found = scorer(params, nothing, [unchanged], self.validation(member.task), [settings.protocol])
-            return {member.name: found[settings.protocol][0]}
+            found = {}
+            for member in self.bank:
+                scores = scorer(params, nothing, [unchanged], self.validation(member.task), [settings.protocol])
+                [found[member.name]] = scores[settings.protocol]
+            return found
 
-        evaluator, step = self.evaluator(score, lambda *_: None, folder), self._step(frozen.model)
+        evaluator, step = self.evaluator(score, lambda *_: None, folder, together=True), self._step(frozen.model)
         state = train(
             start(frozen.params, step.optimizer),
             step,
             {},
-            self.batches([unchanged]),
+            self.batches(self._unchanged),
             evaluator,
             folder,
             steps=settings.steps,
@@ -65,14 +95,26 @@ class ModelTuning(Experiment):
         best = folder.restore(state, folder.checkpoints.best_step)
         tuned = best[1].trainable if best else state.trainable
         base_model.save(folder.path / FOLDER, frozen.config, tuned, frozen.vocabulary)
-        folder.write_json(f"{FOLDER}/{TUNED}", self.metadata(member, frozen))
-        split = self.scored(member.task)
-        print(f"scoring {self.what(member.task)}, before and after tuning", file=sys.stderr)
-        frozen = settings.model.load()  # training took over the arrays of the first one
-        [untuned] = both_protocols(scorer, frozen.params, nothing, [unchanged], split)
-        [row] = both_protocols(scorer, tuned, nothing, [unchanged], split)
-        row["model"] = str(folder.path / FOLDER)
-        return frozen, {member.task: (untuned, [self.row(member, row, evaluator)])}
+        folder.write_json(f"{FOLDER}/{TUNED}", self._described(frozen))
+        frozen, found = settings.model.load(), {}  # training took over the arrays of the first one
+        for member in self.bank:
+            split = self.scored(member.task)
+            print(f"scoring {self.what(member.task)}, before and after tuning", file=sys.stderr)
+            [untuned] = both_protocols(scorer, frozen.params, nothing, [unchanged], split)
+            [row] = both_protocols(scorer, tuned, nothing, [unchanged], split)
+            row["model"] = str(folder.path / FOLDER)
+            found[member.task] = untuned, [self.row(member, row, evaluator)]
+        return frozen, found
+
+    @property
+    def _unchanged(self) -> list[Layout]:
+        return [unchanged] * len(self.bank)
+
+    def _described(self, frozen: Frozen) -> Row:
+        """What is written beside the model."""
+        told = {name: value for name, value in self.metadata(self.bank[0], frozen).items() if name != "task"}
+        return {**told, "tasks": [absolute(member.task) for member in self.bank]}
 
     def _step(self, model: T5) -> Step:
-        return Step(weight_loss(model, self.settings.z_loss), self.settings.optimizer.build(None), self.names)
+        optimizer = self.settings.optimizer.build(None)
+        return Step(weight_loss(model, self.settings.z_loss), optimizer, [trained.model_name(self.bank)])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ptune_cli.reports import (
+    ensembles,
     parameters_figure,
     report_figures,
     report_files,
@@ -22,7 +23,7 @@ class Report:
 
     Runs are found in the folders and below them, so a sweep's folder is all of its runs. Runs that differ in their seeds alone
     are one line. How each line deviates from the paper's recipe is counted and listed. The page sets the paper's numbers beside
-    ours, where task, metric and method are the same.
+    ours, where task, metric and method are the same. What `ptune ensemble` found of the runs' prompts has a table of its own.
 
     Example: ptune report runs/methods runs/demo --output runs/report
     """
@@ -42,13 +43,13 @@ class Report:
             _say(f"{again} has the settings and seeds of {counted} again, and these count once")
         folder = Path(self.output or Path(self.runs[0]) / "report").expanduser()
         scores, share = report_figures.draw(sections, folder), parameters_figure.draw(folder)
-        files = report_files.write(sections, left_out, self.recipe, folder)
-        content = report_page.Content(sections, scores, share, left_out, self.recipe)
-        page = report_page.write(content, folder / "report.html")
+        found = report_files.Found(sections, ensembles.collect(runs), left_out, self.recipe)
+        files = report_files.write(found, folder)
+        page = report_page.write(report_page.Content(found, scores, share), folder / "report.html")
         if self.json:
-            print(report_files.as_json(sections, left_out, self.recipe))
+            print(report_files.as_json(found))
             return
-        report_terminal.show(sections, self.recipe, [page, *files, *(own.png for own in (*scores, share))])
+        report_terminal.show(found, [page, *files, *(own.png for own in (*scores, share))])
 
 
 def _say(line: str) -> None:

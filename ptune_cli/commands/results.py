@@ -49,6 +49,8 @@ def write(folder: RunFolder, experiment: Experiment, frozen: Frozen, found: Mapp
         "parameters": parameter_count(frozen.config),
         "tasks": tasks,
     }
+    if mixture := experiment.mixture():
+        content["mixture"] = mixture
     folder.write_json(FILE, content)
 
 

@@ -36,7 +36,9 @@ class Train:
     """Tune prompts on a frozen T5: one for each task, length and seed, together over one loaded model.
 
     Run the same command again to go on where it stopped. `--method` runs the paper's baselines instead: model tuning, which
-    trains all weights, and prompt design, which trains nothing and shows solved examples.
+    trains all weights, and prompt design, which trains nothing and shows solved examples. Model tuning of several tasks is one
+    model, trained on a mixture of them, in proportion to their rows. What tells such a model which task it answers is the text
+    alone: give the tasks' forms with the dataset's word in front (super_glue_boolq_v102).
 
     Example: ptune train --gin runs/demo.gin --seeds 0,1,2 --output runs/demo
     """
@@ -49,6 +51,7 @@ class Train:
     target_template: str | None = field(default=None, metadata={"saved": False})  # default: {targets}, {label} or {target}
     prompt: Prompt = Prompt()  # length, start and place of the prompts
     design: Design = Design()  # of the method design
+    mixing_limit: int | None = None  # of the method model: a task counts as so many rows at most (T5's K); 1: all tasks alike
     prompt_lengths: tuple[int, ...] = ()  # several lengths at once, instead of prompt.length
     seeds: tuple[int, ...] = (0,)  # one prompt for each: its start, data order and dropout
     optimizer: Adafactor | Adam | SGD = Adafactor()
@@ -75,6 +78,8 @@ class Train:
         for name in ("batch_size", "microbatches", "evaluation_batch"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if self.mixing_limit is not None and self.mixing_limit < 1:
+            raise UserError(f"mixing_limit is {self.mixing_limit}, expected at least 1")
         if self.steps < 0:
             raise UserError(f"steps is {self.steps}, expected 0 or more")
         if not self.tasks or not self.seeds or not all(0 <= seed < 2**31 for seed in self.seeds):

@@ -5,7 +5,7 @@ What model tuning leaves is found as well: a model of its own, whose inputs have
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -18,10 +18,10 @@ from ptune_cli.data.batches import Lengths
 from ptune_cli.errors import UserError, nearest_path
 from ptune_cli.evaluation.predict import Predictor, Protocol
 from ptune_cli.evaluation.score import Scorer
-from ptune_cli.file_task import short_name
 from ptune_cli.formats import prompt as prompt_format
 from ptune_cli.formats.prompt import PromptFile
 from ptune_cli.formats.strict import damaged
+from ptune_cli.prompts import bank
 from ptune_cli.prompts.bank import Member, Prompt, layout, slots, unchanged
 
 FOLDER = "model"  # of a run of model tuning: the weights of its best step, as a Hugging Face folder
@@ -30,7 +30,10 @@ TUNED = "tuned.json"  # in that folder: what a prompt's file would say
 
 @dataclass(frozen=True)
 class Trained:
-    """A prompt read back, and the member of a bank that it is; or a tuned model, with one row that no input shows."""
+    """A prompt read back, and the member of a bank that it is; or a tuned model, with one row that no input shows.
+
+    A model that was tuned on several tasks is one of these for each of them.
+    """
 
     path: Path
     file: PromptFile
@@ -56,12 +59,32 @@ def find(*paths: str) -> list[Trained]:
     UserError if there are none at one of them, one of them cannot be read, or one is given twice.
     """
     places = [place for path in paths for place in _places(path)]
-    return [_read(place, name) for place, name in zip(places, prompt_names.shortest(places), strict=True)]
+    return [own for place, name in zip(places, prompt_names.shortest(places), strict=True) for own in _read(place, name)]
+
+
+def whole(prompts: Sequence[Trained]) -> list[Trained]:
+    """The prompts; or a tuned model once, whatever the number of its tasks."""
+    if not prompts[0].tuned or len({prompt.path for prompt in prompts}) > 1:
+        return list(prompts)
+    member = replace(prompts[0].member, name=model_name([prompt.member for prompt in prompts]))
+    return [replace(prompts[0], member=member)]
+
+
+def model_name(members: Sequence[Member]) -> str:
+    """What a model that was tuned on the tasks of these members is called."""
+    return members[0].name if len(members) == 1 else f"mixture-{members[0].seed}"
 
 
 def best(prompts: Sequence[Trained]) -> Trained:
     """The one of these prompts that validated best, as their runs say. UserError if one of several is of no finished run."""
     return prompts[0] if len(prompts) == 1 else max(prompts, key=_validation)
+
+
+def run_folder(prompt: Trained) -> Path | None:
+    """The folder of the run that made it; None if it lies in none."""
+    folder = prompt.path if prompt.path.is_dir() else prompt.path.parent
+    run = folder.parent if prompt.tuned else folder.parent.parent
+    return run if (run / "config.gin").is_file() else None
 
 
 def _places(path: str) -> list[Path]:
@@ -93,7 +116,7 @@ def base_model(prompts: Sequence[Trained], given: BaseModel | None) -> BaseModel
     """`given`, or the model that the first prompt names. UserError if it names none, or if a tuned model is not alone."""
     saved = prompts[0].file.metadata.get("model")
     for prompt in prompts:
-        if prompt.tuned and (given or len(prompts) > 1):
+        if prompt.tuned and (given or any(other.path != prompt.path for other in prompts)):
             raise UserError(f"{prompt.path} has weights of its own", "score it alone, and leave out --model")
     if given is not None:
         return given
@@ -137,24 +160,23 @@ def scorer(prompts: Sequence[Trained], frozen: Frozen, batch: int, target_length
     return Scorer(Predictor(frozen.model, batch, lengths), frozen.vocabulary)
 
 
-def _read(place: Path, name: str) -> Trained:
+def _read(place: Path, name: str) -> list[Trained]:
     if (place / TUNED).is_file():
         return _tuned(place)
     file = prompt_format.read(place)
     metadata = file.metadata
     prompt = Prompt(length=file.array.shape[0], placement=metadata.get("placement", "prefix"))
-    return Trained(place, file, Member(name, metadata.get("task", ""), metadata.get("seed", 0), prompt))
+    return [Trained(place, file, Member(name, metadata.get("task", ""), metadata.get("seed", 0), prompt))]
 
 
-def _tuned(folder: Path) -> Trained:
+def _tuned(folder: Path) -> list[Trained]:
     try:
         saved = json.loads((folder / TUNED).read_text(encoding="utf-8"))
         # Loaded is the folder; what it was tuned from, and that model's fingerprint, are only to be read there.
         model = {**saved["model"], "checkpoint": str(folder), "config": None, "vocabulary": None}
-        task, seed = saved["task"], saved["seed"]
+        own = bank.members(saved["tasks"], [Prompt(length=1)], [saved["seed"]])
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(folder / TUNED, error) from error
     metadata = {**{name: value for name, value in saved.items() if name != "base_fingerprint"}, "model": model}
     nothing = np.zeros((1, BaseModel.from_json(model).sizes().emb_dim), np.float32)
-    member = Member(f"{short_name(task)}-{seed}", task, seed, Prompt(length=1))
-    return Trained(folder, PromptFile(nothing, metadata), member, tuned=True)
+    return [Trained(folder, PromptFile(nothing, metadata), member, tuned=True) for member in own]

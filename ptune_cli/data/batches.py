@@ -51,6 +51,24 @@ class Source:
     layout: Callable[[np.ndarray], np.ndarray]
     targets_end: bool = True  # in EOS; a prefix LM's end in it only where the text does, and have it among their tokens
 
+    def order(self, start: int, count: int) -> np.ndarray:
+        """Indices [count] of the examples at positions start.. of what the member sees."""
+        return order(self.seed, len(self.examples), start, count)
+
+    def example(self, i: int, lengths: "Lengths") -> tuple[np.ndarray, np.ndarray]:
+        """Input ids, laid out, and target ids of an example."""
+        ids = self.layout(lengths.input_ids(self.examples.inputs(i)))
+        return ids, lengths.target_ids(self.examples.targets(i), self.targets_end)
+
+
+class Drawn(Protocol):
+    """What a member's rows are drawn from: a `Source`, or several as a `data.mixture.Mixture`."""
+
+    @property
+    def seed(self) -> int: ...
+    def order(self, start: int, count: int) -> np.ndarray: ...
+    def example(self, i: int, lengths: "Lengths") -> tuple[np.ndarray, np.ndarray]: ...
+
 
 @dataclass(frozen=True)
 class Lengths:
@@ -78,7 +96,7 @@ class Lengths:
 class Batches:
     """The batches of a bank: at each step `size` rows for each member, in `microbatches` equal parts."""
 
-    sources: Sequence[Source]
+    sources: Sequence[Drawn]
     size: int
     lengths: Lengths
     microbatches: int = 1
@@ -93,16 +111,14 @@ class Batches:
 
     def rows(self, step: int) -> list[np.ndarray]:
         """For each member, the indices [size] of the examples it sees at this step."""
-        return [order(source.seed, len(source.examples), step * self.size, self.size) for source in self.sources]
+        return [source.order(step * self.size, self.size) for source in self.sources]
 
     def __call__(self, step: int) -> list[Batch]:
         """The microbatches of a step, shortest first."""
         laid = []
         for k, (source, indices) in enumerate(zip(self.sources, self.rows(step), strict=True)):
             for row, i in enumerate(indices):
-                ids = source.layout(self.lengths.input_ids(source.examples.inputs(i)))
-                targets = self.lengths.target_ids(source.examples.targets(i), source.targets_end)
-                laid.append((ids, targets, k, (source.seed, step, row)))
+                laid.append((*source.example(int(i), self.lengths), k, (source.seed, step, row)))
         laid.sort(key=lambda example: len(example[0]))
         part = len(laid) // self.microbatches
         return [self._pad(laid[i : i + part]) for i in range(0, len(laid), part)]

@@ -3,7 +3,7 @@
 They are the paper's, on other models than ours: each stands with its citation, in columns of its own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,15 +57,21 @@ class Wanted:
     named: str
     said: str
 
+    def is_of(self, source: str, task: str, split: str) -> bool:
+        """Whether it belongs to what was trained on `source` and scored on this split of `task`."""
+        place = _plain(source), _plain(task)
+        return bool({(*place, None), (*place, split)} & self.places)
+
+    def own_metric(self, metrics: Collection[str]) -> str | None:
+        """Which of ours is its metric."""
+        return next((name for name in METRICS.get(self.metric, (self.metric,)) if name in metrics), None)
+
     def scores(self, line: Line) -> tuple[float, ...] | None:
         """The line's, of the metric; None if it is of something else."""
-        source, task = _plain(line.first.source), _plain(line.first.task)
-        if (
-            METHODS.get(line.first.method) != self.method
-            or not {(source, task, None), (source, task, line.first.split)} & self.places
-        ):
+        found, metric = line.first, self.own_metric(line.metrics)
+        if metric is None or METHODS.get(found.method) != self.method or not self.is_of(found.source, found.task, found.split):
             return None
-        return next((line.metrics[name] for name in METRICS.get(self.metric, (self.metric,)) if name in line.metrics), None)
+        return line.metrics[metric]
 
 
 def beside(sections: Sequence[Section]) -> list[Beside]:
@@ -100,7 +106,8 @@ def _paraphrase(row: Mapping[str, Any]) -> Wanted:
     return Wanted(frozenset(own), row["method"], row["metric"], f"{source} to {target}", _spread(row))
 
 
-def _ensembles(row: Mapping[str, Any]) -> Wanted:
+def ensembles_row(row: Mapping[str, Any]) -> Wanted:
+    """What Table 3 says of a task, and whose it is."""
     said = f"average {row['average']}, best {row['best']}, ensemble of five {row['ensemble']}"
     return Wanted(_own({**SUPER_GLUE, "WSC": WSC}.get(row["task"], ())), "prompt tuning", row["metric"], row["task"], said)
 
@@ -117,11 +124,9 @@ def _spread(row: Mapping[str, Any]) -> str:
     return f"{row['value']}±{row['std']}"
 
 
-ROWS = {"domain_shift": _domain_shift, "paraphrase_transfer": _paraphrase, "ensembles": _ensembles, "released_prompts": _released}
-
-
-def by_table(found: Sequence[Beside]) -> Iterator[tuple[paper.Table, list[Beside]]]:
-    """The matches of each table of the paper that has some."""
-    for name in ROWS:
-        if own := [one for one in found if one.table.name == name]:
-            yield own[0].table, own
+ROWS = {
+    "domain_shift": _domain_shift,
+    "paraphrase_transfer": _paraphrase,
+    "ensembles": ensembles_row,
+    "released_prompts": _released,
+}

@@ -7,8 +7,10 @@ from ptune_cli.file_task import shown
 from ptune_cli.reports import spread
 from ptune_cli.reports.deviations import Deviation
 from ptune_cli.reports.report_lines import ABSENT, Line, Section, value_of
+from ptune_cli.reports.report_members import Scored
 
 METHODS = {"prompt": "prompt tuning", "model": "model tuning", "design": "prompt design"}
+MULTI_TASK = " (multi-task)"
 FACTS = {"scored on": "{} split", "protocol": "{}", "trained on": "trained on {}"}  # told above the table if all lines agree
 SCORES = "In percent, mean±sample standard deviation over seeds."
 DEVIATES = "deviates in"
@@ -19,7 +21,13 @@ def title(section: Section) -> str:
     """The task, and what all its lines have in common: "boolq: validation split, greedy"."""
     values = section.lines[0].values
     own = [text.format(shown(values[name])) for name, text in FACTS.items() if name not in section.columns]
-    return f"{shown(section.task)}: {', '.join(own if section.trained != section.lines else own[:-1])}"
+    elsewhere = any(line.first.source != section.task for line in section.lines)
+    return f"{shown(section.task)}: {', '.join(own if elsewhere else own[:-1])}"
+
+
+def method(found: Scored) -> str:
+    """The method as the paper calls it."""
+    return METHODS.get(found.method, found.method) + (MULTI_TASK if len(found.sources) > 1 else "")
 
 
 def names(section: Section) -> tuple[str, ...]:
@@ -41,7 +49,7 @@ def _cells(number: int, line: Line, section: Section) -> list[str]:
     return [
         str(number),
         *(text_of(value_of(name, line, section.lines)) for name in section.columns),
-        METHODS.get(found.method, found.method),
+        method(found),
         line.base_model,
         str(found.n),
         str(len(line.seeds)),

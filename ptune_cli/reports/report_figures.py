@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptune_cli.reports import sweep_figure
-from ptune_cli.reports.report_cells import METHODS, text_of
+from ptune_cli.reports.report_cells import method, text_of
 from ptune_cli.reports.report_lines import Line, Section, value_of
 from ptune_cli.reports.sweep_axis import MODEL
 from ptune_cli.reports.sweep_results import Row
@@ -52,7 +52,7 @@ def _labels(line: Line, section: Section) -> Labels:
     """{setting: its value}: what tells a line from the others that are drawn."""
     names = [name for name in section.columns if name != "trained on"]
     settings = {name: text_of(value_of(name, line, section.lines)) for name in names}
-    return {MODEL: line.base_model, METHOD: METHODS.get(line.first.method, line.first.method), **settings}
+    return {MODEL: line.base_model, METHOD: method(line.first), **settings}
 
 
 def _across(labels: Sequence[Labels]) -> list[str]:

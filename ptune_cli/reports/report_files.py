@@ -4,12 +4,14 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ptune_cli.file_task import shown
 from ptune_cli.formats.atomic import write_atomically
-from ptune_cli.reports import report_cells, spread, tables
+from ptune_cli.reports import ensembles, report_cells, spread, tables
+from ptune_cli.reports.ensembles import Ensemble
 from ptune_cli.reports.report_lines import ABSENT, Line, Section, value_of
 from ptune_cli.reports.run_folders import LeftOut
 
@@ -23,43 +25,58 @@ LATEX = r"""% A table for each task. A document with the packages standalone, bo
 {}
 \end{{document}}
 """
-FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"  # a wide table is made as narrow as the page
 
 
-def write(sections: Sequence[Section], left_out: Sequence[LeftOut], recipe: str, folder: Path) -> list[Path]:
-    """report.md, report.tex, report.csv and report.json; returns where they are."""
-    texts = {"md": markdown(sections, recipe), "tex": latex(sections, recipe), "csv": as_csv(sections)}
-    texts["json"] = as_json(sections, left_out, recipe)
-    for kind, text in texts.items():
-        write_atomically(folder / f"report.{kind}", text.encode())
-    return [folder / f"report.{kind}" for kind in texts]
+@dataclass(frozen=True)
+class Found:
+    """What a report tells of. Deviations are from the gin file `recipe`."""
+
+    sections: Sequence[Section]
+    ensembles: Sequence[Ensemble]
+    left_out: Sequence[LeftOut]
+    recipe: str
 
 
-def markdown(sections: Sequence[Section], recipe: str) -> str:
-    """A heading, the table and the deviations of each task."""
+def write(found: Found, folder: Path) -> list[Path]:
+    """report.md, report.tex, report.csv and report.json, and ensembles.csv if there are any; returns where they are."""
+    texts = {"report.md": markdown(found), "report.tex": latex(found), "report.csv": as_csv(found.sections)}
+    texts["report.json"] = as_json(found)
+    if found.ensembles:
+        texts["ensembles.csv"] = ensembles.as_csv(found.ensembles)
+    for name, text in texts.items():
+        write_atomically(folder / name, text.encode())
+    return [folder / name for name in texts]
+
+
+def markdown(report: Found) -> str:
+    """A heading, the table and the deviations of each task; then the ensembles."""
     parts = []
-    for section in sections:
+    for section in report.sections:
         found = report_cells.deviations(section)
         listed = tables.markdown([report_cells.DEVIATIONS, *found]) if found else "None.\n"
         parts.append(f"## {report_cells.title(section)}\n\n{tables.markdown(report_cells.cells(section))}")
-        parts.append(f"{report_cells.SCORES}\n\nDeviations from {recipe}:\n\n{listed}")
+        parts.append(f"{report_cells.SCORES}\n\nDeviations from {report.recipe}:\n\n{listed}")
+    if report.ensembles:
+        parts.append(f"## {ensembles.TITLE}\n\n{tables.markdown(ensembles.cells(report.ensembles))}\n{ensembles.NOTE}\n")
     return "\n".join(parts)
 
 
-def latex(sections: Sequence[Section], recipe: str) -> str:
+def latex(found: Found) -> str:
     """A document that compiles as it is."""
-    return LATEX.format("\n\n".join(_latex_table(section, recipe) for section in sections))
+    floats = [_latex_table(section, found.recipe) for section in found.sections]
+    if found.ensembles:
+        table = tables.latex(ensembles.cells(found.ensembles), ensembles.NAMES)
+        floats.append(tables.latex_float(f"{ensembles.TITLE}. {ensembles.NOTE}", [table]))
+    return LATEX.format("\n\n".join(floats))
 
 
 def _latex_table(section: Section, recipe: str) -> str:
     caption = f"{report_cells.title(section)}. {report_cells.SCORES} Deviations are from {recipe}."
     found = [line[:-1] for line in report_cells.deviations(section)]
-    table = tables.latex(report_cells.cells(section), report_cells.names(section))
-    lines = [r"\begin{table}", r"\centering\footnotesize", rf"\caption{{{tables.latex_text(caption)}}}", f"{FITTED}{{{table}}}"]
+    tabulars = [tables.latex(report_cells.cells(section), report_cells.names(section))]
     if found:
-        listed = tables.latex([report_cells.DEVIATIONS[:-1], *found], report_cells.DEVIATIONS)
-        lines += ["", r"\medskip", f"{FITTED}{{{listed}}}"]
-    return "\n".join([*lines, r"\end{table}"])
+        tabulars.append(tables.latex([report_cells.DEVIATIONS[:-1], *found], report_cells.DEVIATIONS))
+    return tables.latex_float(caption, tabulars)
 
 
 def as_csv(sections: Sequence[Section]) -> str:
@@ -89,13 +106,14 @@ def _row(line: Line, section: Section, settings: Sequence[str]) -> dict[str, Any
     }
 
 
-def as_json(sections: Sequence[Section], left_out: Sequence[LeftOut], recipe: str) -> str:
+def as_json(found: Found) -> str:
     """Everything that the tables say, and the scores of each seed."""
     return json.dumps(
         {
-            "recipe": recipe,
-            "tasks": [_section(section) for section in sections],
-            "left_out": [{"run": str(own.folder), "why": own.why} for own in left_out],
+            "recipe": found.recipe,
+            "tasks": [_section(section) for section in found.sections],
+            "ensembles": [own.as_json() for own in found.ensembles],
+            "left_out": [{"run": str(own.folder), "why": own.why} for own in found.left_out],
         },
         indent=2,
         ensure_ascii=False,

@@ -17,9 +17,9 @@ OF_MODEL = ("model.checkpoint", "model.vocabulary", "model.config")  # differ wi
 MODEL_CONFIG = "model.config."
 # What means nothing to a method. Prompt design trains nothing.
 UNUSED = {
-    "prompt": ("design",),
+    "prompt": ("design", "mixing_limit"),
     "model": ("design", "prompt"),
-    "design": ("prompt", "optimizer", "steps", "batch_size", "microbatches", "z_loss", "every"),
+    "design": ("prompt", "optimizer", "steps", "batch_size", "microbatches", "z_loss", "every", "mixing_limit"),
 }
 ABSENT = object()
 
@@ -60,7 +60,7 @@ class Section:
     @property
     def trained(self) -> tuple[Line, ...]:
         """The lines of what was trained on the task."""
-        return tuple(line for line in self.lines if line.first.source == self.task)
+        return tuple(line for line in self.lines if self.task in line.first.sources)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _is_left_out(name: str, method: str) -> bool:
 def _line(group: Sequence[Scored], recipe: Settings) -> Line:
     first = group[0]
     seeds = tuple(member.seed for member in group)
-    run = {**first.settings, "seeds": seeds, "tasks": (first.source,)}
+    run = {**first.settings, "seeds": seeds, "tasks": first.sources}
     return Line(
         first,
         first.base_model,

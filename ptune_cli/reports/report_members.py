@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ptune_cli.file_task import shown
 from ptune_cli.reports.run_folders import Run
 
 Settings = Mapping[str, Any]
@@ -18,7 +19,7 @@ class Scored:
     """
 
     run: Path
-    source: str  # the task that was trained on
+    sources: tuple[str, ...]  # the task that was trained on; several of one model that was trained on a mixture of them
     task: str
     split: str
     protocol: str
@@ -33,6 +34,11 @@ class Scored:
     invalid: float | None  # share of outputs that are no valid answer, decoded greedily; None if only labels were ranked
     majority: float | None = None
     untuned: float | None = None
+
+    @property
+    def source(self) -> str:
+        """What was trained on, as one text."""
+        return self.sources[0] if len(self.sources) == 1 else " + ".join(map(shown, self.sources))
 
 
 def members(run: Run) -> Iterator[Scored]:
@@ -52,7 +58,7 @@ def _own(run: Run, task: str, found: Mapping, row: Mapping, settings: Settings) 
     prefix, headline = f"{run.results['protocol']}_", found["headline"]
     return Scored(
         **_facts(run, found, settings),
-        source=task,
+        sources=tuple(run.results.get("mixture", ())) or (task,),
         task=task,
         protocol=run.results["protocol"],
         seed=row["seed"],
@@ -66,7 +72,7 @@ def _own(run: Run, task: str, found: Mapping, row: Mapping, settings: Settings) 
 def _evaluated(run: Run, found: Mapping, row: Mapping, source: str, settings: Settings) -> Scored:
     return Scored(
         **_facts(run, found, settings),
-        source=source,
+        sources=(source,),
         task=found["task"],
         protocol=found["protocol"],
         seed=row["seed"],

@@ -6,12 +6,14 @@ from html import escape
 from pathlib import Path
 
 from ptune_cli.file_task import shown
-from ptune_cli.reports import page, paper, report_cells, spread, tables
-from ptune_cli.reports.paper_beside import Beside, beside, by_table
+from ptune_cli.reports import ensembles, ensembles_beside, page, paper, report_cells, spread, tables
+from ptune_cli.reports.ensembles import Ensemble
+from ptune_cli.reports.ensembles_beside import EnsembleBeside
+from ptune_cli.reports.paper_beside import Beside, beside
 from ptune_cli.reports.parameters import LENGTHS, Parameters, parameters
 from ptune_cli.reports.report_figures import Picture
+from ptune_cli.reports.report_files import Found
 from ptune_cli.reports.report_lines import Section
-from ptune_cli.reports.run_folders import LeftOut
 
 BESIDE = ("", "metric", "ours", "seeds", "base model", "task", "line", "the paper's")
 
@@ -20,23 +22,23 @@ BESIDE = ("", "metric", "ours", "seeds", "base model", "task", "line", "the pape
 class Content:
     """What the page shows. `scores` are pictures of the sections, `share` is that of the parameters."""
 
-    sections: Sequence[Section]
+    found: Found
     scores: Sequence[Picture]
     share: Picture
-    left_out: Sequence[LeftOut]
-    recipe: str
 
 
-def write(found: Content, file: Path) -> Path:
+def write(content: Content, file: Path) -> Path:
     """Write the page; returns where. UserError where it cannot be written."""
+    found = content.found
     body = ["<h1>Report</h1>", *_summary(found)]
     for number, section in enumerate(found.sections):
         body += _task(section, number, found.recipe)
-    body += [*_scores(found.scores), *_paper(found.sections), *_parameters(found.share)]
+    body += [*_ensembles(found.ensembles), *_scores(content.scores)]
+    body += [*_paper(found.sections, found.ensembles), *_parameters(content.share)]
     return page.write("ptune report", body, file)
 
 
-def _summary(found: Content) -> Iterator[str]:
+def _summary(found: Found) -> Iterator[str]:
     runs = {run for section in found.sections for line in section.lines for run in line.runs}
     links = (f'<a href="#task-{number}">{escape(shown(own.task))}</a>' for number, own in enumerate(found.sections))
     yield (
@@ -67,25 +69,43 @@ def _task(section: Section, number: int, recipe: str) -> Iterator[str]:
         yield _table([report_cells.DEVIATIONS, *found], report_cells.DEVIATIONS, long=(1, 3))
 
 
-def _paper(sections: Sequence[Section]) -> Iterator[str]:
+def _ensembles(found: Sequence[Ensemble]) -> Iterator[str]:
+    if found:
+        yield f"<h2>{ensembles.TITLE}</h2>"
+        yield _table(ensembles.cells(found), ensembles.NAMES)
+        yield f'<p class="note">{ensembles.NOTE}</p>'
+
+
+def _paper(sections: Sequence[Section], together: Sequence[Ensemble]) -> Iterator[str]:
     yield "<h2>Beside the paper</h2>"
-    found = beside(sections)
-    if not found:
+    cells: dict[str, list[list[str]]] = {}
+    for line in beside(sections):
+        cells.setdefault(line.table.name, []).append(_beside(line))
+    for own in ensembles_beside.beside(together):
+        cells.setdefault(own.table.name, []).append(_ensemble_beside(own))
+    if not cells:
         yield "<p>The paper and its repository give no number for a task, metric and method of these runs.</p>"
         return
     yield (
         "<p>The last column is not measured here. Its numbers are of other base models than ours may be, as each heading says: "
         "what they have in common with the line beside them is the task, the metric and the method.</p>"
     )
-    for table, own in by_table(found):
+    for name, lines in cells.items():
+        table = paper.table(name)
         yield f"<h3>{escape(_first_capital(table.says))}</h3>"
-        yield _table([BESIDE, *map(_beside, own)], {*BESIDE} - {"ours", "seeds", "line"}, long=(7,))
+        yield _table([BESIDE, *lines], {*BESIDE} - {"ours", "seeds", "line"}, long=(7,))
         yield f'<p class="note">{escape(f"The paper’s: {paper.cited(table)}")}</p>'
 
 
 def _beside(own: Beside) -> list[str]:
     ours = (spread.text(own.scores), str(len(own.scores)), own.line.base_model, shown(own.section.task), f"#{own.number}")
     return [own.named, own.metric, *ours, f"{own.said} ({own.table.citation})"]
+
+
+def _ensemble_beside(own: EnsembleBeside) -> list[str]:
+    wanted, found = own.wanted, own.ensemble
+    ours = (own.ours, str(len(found.members)), found.base_model, shown(found.task), f"ensemble #{own.number}")
+    return [wanted.named, wanted.metric, *ours, f"{wanted.said} ({own.table.citation})"]
 
 
 def _parameters(share: Picture) -> Iterator[str]:

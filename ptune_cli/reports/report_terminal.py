@@ -7,22 +7,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ptune_cli.reports import report_cells, tables
+from ptune_cli.reports import ensembles, report_cells, tables
+from ptune_cli.reports.report_files import Found
 from ptune_cli.reports.report_lines import Section
 
 
-def show(sections: Sequence[Section], recipe: str, files: Sequence[Path]) -> None:
-    """Print the table and the deviations of each task, and where the files are."""
+def show(report: Found, files: Sequence[Path]) -> None:
+    """Print the table and the deviations of each task, the ensembles, and where the files are."""
     console = Console(highlight=False)
-    for section in sections:
+    for section in report.sections:
         console.print(Text(report_cells.title(section), style="bold"))
         for table in _tables(section, console.width):
             console.print(table)
         found = report_cells.deviations(section)
-        console.print(Text(f"deviations from {recipe}:{'' if found else ' none'}"))
+        console.print(Text(f"deviations from {report.recipe}:{'' if found else ' none'}"))
         for name, here, wanted, _ in found:
             console.print(Text(f"  {name}: {here}, not {wanted}"))
         console.print(f"\n{report_cells.SCORES}\n")
+    if report.ensembles:
+        console.print(Text(ensembles.TITLE, style="bold"))
+        console.print(tables.terminal(ensembles.cells(report.ensembles), ensembles.NAMES, console.width))
+        console.print(f"{ensembles.NOTE}\n")
     for file in files:
         console.print(Text(str(file)), soft_wrap=True)
 

@@ -11,6 +11,7 @@ from ptune_cli.reports import deviations
 
 CONFIG, RESULTS = "config.gin", "results.json"
 EVALUATIONS = "evaluations"  # of a run on other tasks, a file each
+ENSEMBLES = "ensembles"  # of a run's prompts, a file each
 NEEDED = ("method", "protocol", "base_model", "base_fingerprint", "parameters", "tasks")  # in results.json
 
 
@@ -22,6 +23,7 @@ class Run:
     settings: Mapping[str, Any]
     results: Mapping[str, Any]
     evaluations: Sequence[Mapping[str, Any]] = ()
+    ensembles: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,14 @@ def _read(folder: Path) -> Run | LeftOut | None:
         return LeftOut(folder, f"it is not finished (no {RESULTS})")
     try:
         results, settings = _json(folder / RESULTS), deviations.run_settings(folder)
-        evaluations = [_json(file) for file in sorted((folder / EVALUATIONS).glob("*.json"))]
+        evaluations, ensembles = (
+            [_json(file) for file in sorted((folder / kind).glob("*.json"))] for kind in (EVALUATIONS, ENSEMBLES)
+        )
     except UserError as error:
         return LeftOut(folder, str(error))
     if missing := [name for name in NEEDED if name not in results]:
         return LeftOut(folder, f"another version of ptune made it: its {RESULTS} has no {', '.join(missing)}")
-    return Run(folder, settings, results, evaluations)
+    return Run(folder, settings, results, evaluations, ensembles)
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ LATEX = {
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "±": r"$\pm$"},
 }
+FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"  # a wide table is made as narrow as the page
 
 
 def markdown(cells: Cells) -> str:
@@ -30,6 +31,13 @@ def latex(cells: Cells, names: Collection[str]) -> str:
     return "\n".join(
         [rf"\begin{{tabular}}{{{places}}}", r"\toprule", head, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}"]
     )
+
+
+def latex_float(caption: str, tabulars: Sequence[str]) -> str:
+    """A table with its caption, of one tabular below the other."""
+    body = "\n\n\\medskip\n".join(f"{FITTED}{{{one}}}" for one in tabulars)
+    start = [r"\begin{table}", r"\centering\footnotesize", rf"\caption{{{latex_text(caption)}}}"]
+    return "\n".join([*start, body, r"\end{table}"])
 
 
 def latex_text(text: str) -> str:

@@ -1,6 +1,7 @@
 """What a run would take, before anything is loaded: parameters, shapes, memory. For `--dry-run`."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from ptune_cli.base_model import BaseModel, nested
 from ptune_cli.data.batches import Batch, Lengths
+from ptune_cli.file_task import shown
 from ptune_cli.t5.config import parameter_count, parameter_shapes
 from ptune_cli.training.step import Step, start
 
@@ -28,9 +30,12 @@ class Plan:
     target_length: int
     weight_bytes: int
     step_bytes: int
+    mixture: Mapping[str, float]  # {task: percent of the examples}, where one model is trained on several
 
     @classmethod
-    def of(cls, step: Step, trainable: Any, model: BaseModel, lengths: Lengths, rows: int) -> "Plan":
+    def of(
+        cls, step: Step, trainable: Any, model: BaseModel, lengths: Lengths, rows: int, mixture: Mapping[str, float] | None = None
+    ) -> "Plan":
         """Compile the step on abstract values: nothing is allocated, whatever the size of the model.
 
         `trainable` is the tree that is trained, of abstract arrays; what else the model has is frozen.
@@ -55,6 +60,7 @@ class Plan:
             target_length=lengths.targets,
             weight_bytes=sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((frozen, trainable if whole else {}))),
             step_bytes=memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes,
+            mixture=mixture or {},
         )
 
     def show(self, as_json: bool) -> None:
@@ -71,6 +77,7 @@ class Plan:
             ("targets", f"{self.target_length} tokens"),
             ("weights", f"{self.weight_bytes / 2**20:,.0f} MiB"),
             ("peak of a training step", f"{self.step_bytes / 2**20:,.0f} MiB, weights included, at the longest inputs"),
+            *((f"share of {shown(task)}", f"{percent:.2f}%") for task, percent in self.mixture.items()),
         ):
             table.add_row(name, value)
         Console().print(table)
