@@ -78,7 +78,7 @@ def test_tasks_join_where_one_target_length_is_set_for_all(settings):
     [
         (["method=model", LENGTHS], ["model-2-0", "model-2-1", "model-5-0", "model-5-1"]),
         (["method=design", LENGTHS], ["design-2", "design-5"]),
-        (["prompt_lengths=2,5 3,4"], ["2,5", "3,4"]),
+        (["prompt_lengths=2,5 3 4"], ["2,5", "3", "4"]),
         (["tasks=gloss_topic,verse_pair verse_pair", "target_length=8"], ["gloss_topic,verse_pair-8", "verse_pair-8"]),
         (["optimizer.learning_rate=0.3,0.1", LENGTHS], ["0.3,0.1-2", "0.3,0.1-5"]),
         (["prompt.init=Uniform SampledVocabulary"], ["Uniform", "SampledVocabulary"]),

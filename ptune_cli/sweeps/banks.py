@@ -42,16 +42,18 @@ class Bank(Run):
 def company(point: Point) -> str | None:
     """Equal for points that can train together; None for one that trains alone."""
     train = point.train
-    # A rate for each member of a run is for no other run.
-    if train.method != "prompt" or _number(train) > 1 or isinstance(train.optimizer.learning_rate, tuple):
+    if train.method != "prompt" or len(train.tasks) > 1 or train.prompt_lengths:
+        return None
+    if isinstance(train.optimizer.learning_rate, tuple):  # one for each member of the run
         return None
     tasks = train.tasks if train.target_length is None else ("any",)
-    return text(_changed(train, tasks=tasks, prompt=replace(train.prompt, length=1), prompt_lengths=()))
+    return text(_changed(train, tasks=tasks, prompt=replace(train.prompt, length=1)))
 
 
 def parts(train: Train) -> list[str]:
     """The texts of the points that a bank is instead of, in the order of its members; none for a run of one point."""
-    number = _number(train)
+    lengths = train.prompt_lengths or (train.prompt.length,)
+    number = len(train.tasks) * len(lengths)
     if train.method != "prompt" or number == 1 or train.microbatches % number:
         return []
     if len(train.tasks) > 1 and train.target_length is None:
@@ -60,7 +62,7 @@ def parts(train: Train) -> list[str]:
     return [
         text(replace(one, tasks=(task,), prompt=replace(train.prompt, length=length)))
         for task in train.tasks
-        for length in _lengths(train)
+        for length in lengths
     ]
 
 
@@ -74,14 +76,6 @@ def _changed(train: Train, **changes: object) -> Train:
     return replace(train, **{"template": None, "target_template": None, **changes})
 
 
-def _lengths(train: Train) -> tuple[int, ...]:
-    return train.prompt_lengths or (train.prompt.length,)
-
-
-def _number(train: Train) -> int:
-    return len(train.tasks) * len(_lengths(train))
-
-
 def _name(points: Sequence[Point]) -> str:
     """The values of each axis with + between them; of very many, the first and the last."""
     names = []
@@ -93,7 +87,7 @@ def _name(points: Sequence[Point]) -> str:
 
 
 def _arguments(points: Sequence[Point]) -> list[str]:
-    """The first point's without its folder, for the tasks and lengths of all of them."""
+    """The first point's, each a flag with its value, without its folder and for the tasks and lengths of all of them."""
     first = points[0]
     tasks = dict.fromkeys(point.train.tasks[0] for point in points)
     lengths = dict.fromkeys(str(point.train.prompt.length) for point in points)
