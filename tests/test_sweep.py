@@ -6,47 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sweep_settings
 from processes import python
 
 from ptune_cli import shipped
 from ptune_cli.errors import UserError
 from ptune_cli.reports import sweep_figure, sweep_table
 from ptune_cli.reports.sweep_axis import axis
-from ptune_cli.reports.sweep_results import collect
+from ptune_cli.reports.sweep_results import Part, collect
+from ptune_cli.sweeps.joining import join, runs
 from ptune_cli.sweeps.points import expand
 from ptune_cli.sweeps.sweep import Sweep
 
 TESTS = Path(__file__).parent  # the module of the task is found in the current folder
 SWEEP = "import sys; from ptune_cli import cli; sys.exit(cli.main(sys.argv[1:]))"
-SETTINGS = """
-from __gin__ import dynamic_registration
-from ptune_cli import base_model
-from ptune_cli.commands import train
-from ptune_cli.prompts import bank
-from ptune_cli.training import loop
-
-base_model.BaseModel.checkpoint = "{model}"
-train.Train.model = @base_model.BaseModel()
-train.Train.tasks = ("kinds:kinds",)
-train.Train.seeds = (0, 1)
-train.Train.prompt = @bank.Prompt()
-train.Train.steps = 4
-train.Train.batch_size = 4
-train.Train.input_length = 48
-train.Train.evaluation_batch = 16
-train.Train.protocol = "rank"
-train.Train.every = @loop.Every()
-bank.Prompt.length = 3
-loop.Every.evaluate = 2
-"""
 
 
 @pytest.fixture(scope="module")
 def settings(model, tmp_path_factory) -> str:
     """A gin file of short runs on the tiny model."""
-    file = tmp_path_factory.mktemp("gin") / "short.gin"
-    file.write_text(SETTINGS.format(model=model))
-    return str(file)
+    return sweep_settings.write(tmp_path_factory.mktemp("gin"), model)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +92,7 @@ def test_more_axes_come_first_and_replace_those_of_their_name():
 
 
 def test_a_point_that_fails_is_named_and_stops_no_other(swept):
-    assert {folder.name for folder in swept.iterdir() if (folder / "results.json").is_file()} == {"2-0.3", "3-0.3"}
+    assert {folder.name for folder in swept.iterdir() if (folder / "results.json").is_file()} == {"2+3-0.3"}
     assert "is not finite at step" in (swept / "logs" / "3-1e38.log").read_text()
 
 
@@ -121,8 +100,9 @@ def test_a_row_is_the_mean_over_seeds_of_what_the_runs_say(swept):
     rows = json.loads((swept / "sweep.json").read_text())
     assert [row["labels"]["prompt.length"] for row in rows] == ["2", "3"]
     for row in rows:
-        [result] = json.loads((swept / f"{row['labels']['prompt.length']}-0.3/results.json").read_text())["tasks"].values()
-        scores = [member["rank_accuracy"] for member in result["members"]]
+        [result] = json.loads((swept / "2+3-0.3/results.json").read_text())["tasks"].values()
+        own = f"-p{row['labels']['prompt.length']}-"
+        scores = [member["rank_accuracy"] for member in result["members"] if own in member["member"]]
         assert row["scores"] == scores and row["mean"] == pytest.approx(sum(scores) / 2) and len(scores) == 2
         assert (row["untuned"], row["majority"]) == (result["untuned"]["rank_accuracy"], result["majority"]["accuracy"])
     table = (swept / "sweep.md").read_text().splitlines()
@@ -136,13 +116,14 @@ def test_a_finished_point_is_not_run_again(swept, settings, ptune, monkeypatch):
     code, out, errors = ptune("sweep", "--base", settings, "--over", over, "--output", swept, "--json")
     assert code == 0, errors
     assert "2 points, 2 finished" in errors and "[" not in errors
-    assert [starts(swept / name) for name in ("2-0.3", "3-0.3")] == [1, 1]
+    assert starts(swept / "2+3-0.3") == 1
     assert json.loads(out) == json.loads(before)
 
 
-def test_a_point_under_another_configuration_is_not_taken_for_finished(swept, settings):
-    [same, other] = [
-        expand([settings], ["prompt.length=2", f"optimizer.learning_rate={rate}"], str(swept))[0] for rate in (0.3, 0.30001)
+def test_a_run_under_another_configuration_is_not_taken_for_finished(swept, settings):
+    [[same], [other]] = [
+        runs(join(expand([settings], ["prompt.length=2 3", f"optimizer.learning_rate={rate}"], str(swept))))
+        for rate in (0.3, 0.30001)
     ]
     assert same.finished()
     (swept / other.name).symlink_to(same.folder)
@@ -152,26 +133,26 @@ def test_a_point_under_another_configuration_is_not_taken_for_finished(swept, se
 
 def test_a_dry_run_lists_commands_that_are_still_to_run(swept, settings, ptune):
     code, out, _ = ptune(
-        "sweep", "--base", settings, "--over", "prompt.length=2 5,optimizer.learning_rate=0.3", "--output", swept, "--dry_run"
+        "sweep", "--base", settings, "--over", "prompt.length=2 5 7,optimizer.learning_rate=0.3", "--output", swept, "--dry_run"
     )
-    lines = out.splitlines()
-    assert code == 0 and [line.split()[0] for line in lines] == ["finished", "to"]
-    assert lines[1].endswith(
-        f"ptune train --gin {settings} --prompt.length 5 --optimizer.learning_rate 0.3 --output {swept}/5-0.3"
-    )
+    assert code == 0 and out.splitlines() == [
+        f"finished  ptune train --gin {swept}/2+3-0.3/config.gin",
+        f"to run    ptune train --gin {settings} --optimizer.learning_rate 0.3 --microbatches 2 --prompt_lengths 5,7 "
+        f"--output {swept}/5+7-0.3",
+    ]
 
 
 def test_told_to_stop_it_saves_and_goes_on_from_there(settings, tmp_path):
-    arguments = ("sweep", "--base", settings, "--over", "prompt.length=2 3,steps=3000", "--output", tmp_path / "sweep")
+    arguments = ("sweep", "--base", settings, "--over", "prompt.length=2 3,steps=3000 2999", "--output", tmp_path / "sweep")
     with python(SWEEP, *arguments, cwd=TESTS) as process:
-        metrics = tmp_path / "sweep/2-3000/metrics.jsonl"
+        metrics = tmp_path / "sweep/2+3-3000/metrics.jsonl"
         while process.poll() is None and not (metrics.is_file() and metrics.stat().st_size):
             pass
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate()
     assert process.returncode == 75, errors
-    assert "stopped at step" in (tmp_path / "sweep/logs/2-3000.log").read_text()
-    assert not (tmp_path / "sweep/3-3000").exists()
+    assert "stopped at step" in (tmp_path / "sweep/logs/2+3-3000.log").read_text()
+    assert not (tmp_path / "sweep/2+3-2999").exists()
     with python(SWEEP, *arguments, "--jobs", "2", "--dry_run", cwd=TESTS) as process:
         out, errors = process.communicate()
     assert process.returncode == 0 and out.count("to run") == 2, errors
@@ -194,13 +175,13 @@ def run_folder(folder: Path, method: str, seeds, score: float, parameters: int) 
 
 
 def test_runs_that_differ_in_their_seed_are_one_row_and_a_line_of_the_picture(tmp_path):
-    runs = []
+    parts = []
     for model, parameters in (("nano", 1_000_000), ("tiny", 8_000_000)):
         labels = (("model.checkpoint", model), ("gin", "methods/prompt_tuning.gin"))
-        runs.append((labels, run_folder(tmp_path / f"{model}-prompt", "prompt", (0, 1, 2), 50.0, parameters)))
+        parts.append(Part(labels, run_folder(tmp_path / f"{model}-prompt", "prompt", (0, 1, 2), 50.0, parameters)))
         labels = (("model.checkpoint", model), ("gin", "methods/model_tuning.gin"))
-        runs += [(labels, run_folder(tmp_path / f"{model}-model-{s}", "model", (s,), 60.0, parameters)) for s in (0, 1, 2)]
-    rows = collect(runs)
+        parts += [Part(labels, run_folder(tmp_path / f"{model}-model-{s}", "model", (s,), 60.0, parameters)) for s in (0, 1, 2)]
+    rows = collect(parts)
     assert [(row.mean, row.std, len(row.scores)) for row in rows] == [(51.0, 1.0, 3), (61.0, 1.0, 3)] * 2
     png, svg = sweep_figure.draw(rows, tmp_path)
     text = svg.read_text()
@@ -215,18 +196,20 @@ def test_runs_that_differ_in_their_seed_are_one_row_and_a_line_of_the_picture(tm
 
 def test_the_names_of_points_are_whole_on_a_terminal_of_80_columns(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    runs = [
-        ((("gin", f"methods/{method}.gin"),), run_folder(tmp_path / method, "prompt", (0, 1), 50.0, 8_000_000))
+    parts = [
+        Part((("gin", f"methods/{method}.gin"),), run_folder(tmp_path / method, "prompt", (0, 1), 50.0, 8_000_000))
         for method in ("prompt_tuning", "model_tuning", "prompt_design")
     ]
-    sweep_table.show(collect(runs), [tmp_path / "sweep.png"], as_json=False)
+    sweep_table.show(collect(parts), [tmp_path / "sweep.png"], as_json=False)
     printed = capsys.readouterr().out
     assert all(name in printed for name in ("prompt_tuning", "model_tuning", "prompt_design", "50.5±0.7"))
 
 
 def rows_of(tmp_path, *axes: tuple[tuple[str, str], ...]) -> list:
     """A row for each point, whose model alone scores the same."""
-    return collect([(labels, run_folder(tmp_path / str(i), "prompt", (0, 1), 50.0, 8_000_000)) for i, labels in enumerate(axes)])
+    return collect(
+        [Part(labels, run_folder(tmp_path / str(i), "prompt", (0, 1), 50.0, 8_000_000)) for i, labels in enumerate(axes)]
+    )
 
 
 def test_stages_of_one_size_are_drawn_by_their_steps_of_adaptation_a_line_for_each_size(tmp_path, monkeypatch):

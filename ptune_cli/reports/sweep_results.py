@@ -2,13 +2,22 @@
 
 import json
 import statistics
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ptune_cli.reports import spread
 
 Labels = tuple[tuple[str, str], ...]  # (axis, value)
+
+
+class Part(NamedTuple):
+    """What a finished run has of one point: all of its members, or these."""
+
+    labels: Labels
+    folder: Path
+    members: Collection[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,13 +50,15 @@ class Row:
         return {**self.__dict__, "labels": dict(self.labels), "mean": self.mean, "std": self.std}
 
 
-def collect(runs: Iterable[tuple[Labels, Path]]) -> list[Row]:
-    """The rows of finished runs; runs of equal labels are joined, as they differ in their seeds."""
+def collect(parts: Iterable[Part]) -> list[Row]:
+    """The rows of finished runs; parts of equal labels are joined, as they differ in their seeds."""
     found: dict[tuple[Labels, str], list[Row]] = {}
-    for labels, folder in runs:
-        content = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    for part in parts:
+        content = json.loads((part.folder / "results.json").read_text(encoding="utf-8"))
         for task, result in content["tasks"].items():
-            found.setdefault((labels, task), []).append(_row(labels, task, content, result))
+            members = [row for row in result["members"] if part.members is None or row["member"] in part.members]
+            if members:
+                found.setdefault((part.labels, task), []).append(_row(part.labels, task, content, {**result, "members": members}))
     return [_joined(rows) for rows in found.values()]
 
 

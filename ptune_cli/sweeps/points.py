@@ -15,11 +15,10 @@ FILE, TASKS = "gin", "tasks"  # the axes whose values are gin files, and tasks
 
 
 @dataclass(frozen=True)
-class Point:
-    """One run. Points with equal `labels` differ in their seed alone."""
+class Run:
+    """A command of `ptune train`, in a process of its own, and what it makes."""
 
     name: str
-    labels: tuple[tuple[str, str], ...]  # (axis, value)
     arguments: tuple[str, ...]  # of `ptune train`
     folder: Path
     train: Train  # what they make
@@ -30,10 +29,26 @@ class Point:
         """What its command prints; outside the run folder, which a mistaken command leaves as if it had never been."""
         return self.folder.parent / "logs" / f"{self.name}.log"
 
-    def finished(self) -> bool:
-        """Whether the run has its results, under this very configuration."""
+    def begun(self) -> bool:
+        """Whether the folder is this run's, under this very configuration."""
         config_file = self.folder / "config.gin"
-        return (self.folder / "results.json").is_file() and config_file.read_text(encoding="utf-8") == self.text
+        return config_file.is_file() and config_file.read_text(encoding="utf-8") == self.text
+
+    def finished(self) -> bool:
+        """Whether it has its results."""
+        return (self.folder / "results.json").is_file() and self.begun()
+
+
+@dataclass(frozen=True)
+class Point(Run):
+    """A point of the grid as a run of its own. Points with equal `labels` differ in their seed alone."""
+
+    labels: tuple[tuple[str, str], ...]  # (axis, value)
+
+    @property
+    def points(self) -> tuple["Point", ...]:
+        """Itself: what a bank has several of."""
+        return (self,)
 
 
 def expand(base: Sequence[str], over: Sequence[str], output: str, flags: Sequence[str] = ()) -> list[Point]:
@@ -41,7 +56,7 @@ def expand(base: Sequence[str], over: Sequence[str], output: str, flags: Sequenc
 
     Every point has `flags`, which win over all files.
 
-    Seeds of prompts train together in one run; a method that trains one model a run gets a point for each seed.
+    Seeds of prompts train together in one point; a method that trains one model a run gets a point for each seed.
     UserError for an axis without values, for two points of one name, and for any that `ptune train` would refuse to build.
     """
     axes = [_axis(text) for text in over]
@@ -65,14 +80,15 @@ def _points(base: Sequence[str], labels: tuple[tuple[str, str], ...], output: Pa
     for name, value in sorted(labels, key=lambda label: label[0] != FILE):
         arguments += [f"--{name}", value]
     arguments += flags
-    name = "-".join(_called(*label) for label in labels) or "run"
-    train, _ = _resolve([*arguments, "--output", str(output / name)])
+    name = "-".join(called(*label) for label in labels) or "run"
+    train, _ = resolve([*arguments, "--output", str(output / name)])
     if train.method != "model" or len(train.seeds) == 1:
         return [_point(name, labels, arguments, output)]
     return [_point(f"{name}-{seed}", labels, [*arguments, "--seeds", str(seed)], output) for seed in train.seeds]
 
 
-def _called(axis: str, value: str) -> str:
+def called(axis: str, value: str) -> str:
+    """A value of an axis in the name of a run."""
     if axis == FILE:
         return Path(value).stem
     return short_name(value) if axis == TASKS else value.replace("/", "_")
@@ -80,9 +96,10 @@ def _called(axis: str, value: str) -> str:
 
 def _point(name: str, labels: tuple[tuple[str, str], ...], arguments: Sequence[str], output: Path) -> Point:
     whole = [*arguments, "--output", str(output / name)]
-    return Point(name, labels, tuple(whole), output / name, *_resolve(whole))
+    return Point(name, tuple(whole), output / name, *resolve(whole), labels)
 
 
-def _resolve(arguments: Sequence[str]) -> tuple[Train, str]:
+def resolve(arguments: Sequence[str]) -> tuple[Train, str]:
+    """What a command line of `ptune train` makes, and its resolved gin. UserError for a mistake in it."""
     given = flags.parse(Train, list(arguments))
     return config.load(Train, given.files, given.bindings, given.flags, given.search_paths)

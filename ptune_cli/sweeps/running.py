@@ -1,16 +1,17 @@
-"""Runs the points of a grid, each in a process of its own: none stops another, and all are stopped together."""
+"""Runs the runs of a grid, each in a process of its own: none stops another, and all are stopped together."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 
 from ptune_cli.errors import Preempted
-from ptune_cli.sweeps.points import Point
+from ptune_cli.sweeps.banks import Bank
+from ptune_cli.sweeps.points import Point, Run
 
 
 @contextmanager
@@ -23,19 +24,20 @@ def stoppable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def run_all(points: Sequence[Point], jobs: int) -> list[Point]:
-    """Run the points that are not finished, `jobs` at once; returns those that failed. What ends this ends the runs first."""
-    left = [point for point in points if not point.finished()]
-    total, running = len(points), set[subprocess.Popen]()
-    failed, done = [], total - len(left)
+def run_all(runs: Sequence[Point | Bank], jobs: int) -> list[Point | Bank]:
+    """Run those that are not finished, `jobs` at once; returns those that failed. What ends this ends the runs first."""
+    left = [run for run in runs if not run.finished()]
+    total, running = _points(runs), set[subprocess.Popen]()
+    failed, done = [], total - _points(left)
     say(f"{total} points, {done} finished")
     with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(_run, point, running): point for point in left}
+        futures = {pool.submit(_run, run, running): run for run in left}
         try:
             for future in as_completed(futures):
-                point, (code, seconds), done = futures[future], future.result(), done + 1
-                say(f"[{done}/{total}] {point.name}: {_outcome(point, code)} ({seconds:.0f} s)")
-                failed += [point] if code else []
+                run, (code, seconds) = futures[future], future.result()
+                done += len(run.points)
+                say(f"[{done}/{total}] {run.name}: {_outcome(run, code)} ({seconds:.0f} s)")
+                failed += [run] if code else []
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in tuple(running):
@@ -44,10 +46,10 @@ def run_all(points: Sequence[Point], jobs: int) -> list[Point]:
     return failed
 
 
-def show_plan(points: Sequence[Point]) -> None:
-    """Print the command of each point, and whether it is still to run."""
-    for point in points:
-        print(f"{state(point.finished())}  ptune train {' '.join(point.arguments)}")
+def show_plan(runs: Iterable[Run]) -> None:
+    """Print the command of each run, and whether it is still to be done."""
+    for run in runs:
+        print(f"{state(run.finished())}  ptune train {' '.join(run.arguments)}")
 
 
 def state(finished: bool) -> str:
@@ -60,13 +62,17 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _run(point: Point, running: set[subprocess.Popen]) -> tuple[int, float]:
-    """Exit code and seconds of a point's process."""
+def _points(runs: Sequence[Point | Bank]) -> int:
+    return sum(len(run.points) for run in runs)
+
+
+def _run(run: Run, running: set[subprocess.Popen]) -> tuple[int, float]:
+    """Exit code and seconds of a run's process."""
     began = time.monotonic()
-    command = [sys.executable, "-P", "-m", "ptune_cli.cli", "train", *point.arguments]
+    command = [sys.executable, "-P", "-m", "ptune_cli.cli", "train", *run.arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)}
-    point.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(point.log, "ab") as log:
+    run.log.parent.mkdir(parents=True, exist_ok=True)
+    with open(run.log, "ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         running.add(process)
         try:
@@ -75,11 +81,11 @@ def _run(point: Point, running: set[subprocess.Popen]) -> tuple[int, float]:
             running.discard(process)
 
 
-def _outcome(point: Point, code: int) -> str:
+def _outcome(run: Run, code: int) -> str:
     if not code:
         return "done"
-    lines = point.log.read_text("utf-8", "replace").strip().splitlines()
-    return f"failed with exit code {code}: {lines[-1] if lines else ''} (see {point.log})"
+    lines = run.log.read_text("utf-8", "replace").strip().splitlines()
+    return f"failed with exit code {code}: {lines[-1] if lines else ''} (see {run.log})"
 
 
 def _stop(*_: object) -> None:

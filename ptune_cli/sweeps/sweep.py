@@ -1,21 +1,25 @@
-"""`ptune sweep`: a grid of runs of `ptune train`, each in a process of its own, and one table and picture of them all."""
+"""`ptune sweep`: a grid of `ptune train`, as few runs as it can be, and one table and picture of all its points."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ptune_cli.errors import UserError
 from ptune_cli.reports import sweep_figure, sweep_table
-from ptune_cli.reports.sweep_results import collect
-from ptune_cli.sweeps.points import expand
-from ptune_cli.sweeps.running import run_all, show_plan, stoppable
+from ptune_cli.reports.sweep_results import Part, collect
+from ptune_cli.sweeps.banks import Bank
+from ptune_cli.sweeps.joining import join, runs
+from ptune_cli.sweeps.points import Point, expand
+from ptune_cli.sweeps.running import run_all, say, show_plan, stoppable
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
     """Run `ptune train` at every point of a grid, and compare the results.
 
-    Seeds (and tasks and prompt lengths, where a point lists several) train together over one loaded model. A finished point is
-    not run again, an unfinished one goes on where it stopped, and one that fails does not stop the others.
+    Points of prompt tuning that differ in their prompt's length alone train together as one bank over one loaded model, with
+    their seeds, and so do those that differ in their task, if target_length is set; the others are runs of their own, each
+    with its seeds. A finished point is not run again, an unfinished run goes on where it stopped, and one that fails does not
+    stop the others: of a bank that fails, each point runs alone.
 
     Example: ptune sweep --gin sweeps/figure1.gin
     Example: ptune sweep --base runs/demo.gin --over "prompt.length=1 5 20" --output runs/lengths
@@ -36,14 +40,15 @@ class Sweep:
     def run(self) -> int:
         """Run what is not finished; write and print the comparison. Exit code 1 if a point failed."""
         points = expand(self.base, self.axes(), self.output)
+        joined = join(points)
         if self.dry_run:
-            show_plan(points)
+            show_plan(runs(joined))
             return 0
         with stoppable():
-            failed = run_all(points, self.jobs)
-        finished = [point for point in points if point not in failed]
+            failed = self._train(joined)
+        finished = [_part(point, joined[point.name]) for point in points if point.name not in failed]
         if finished:
-            results = collect([(point.labels, point.folder) for point in finished])
+            results = collect(finished)
             figures = sweep_figure.draw(results, Path(self.output))
             sweep_table.write(results, Path(self.output))
             sweep_table.show(results, figures, self.json)
@@ -53,3 +58,21 @@ class Sweep:
         """All axes, in the order in which they make the grid."""
         named = {axis.partition("=")[0] for axis in self.also_over}
         return (*self.also_over, *(axis for axis in self.over if axis.partition("=")[0] not in named))
+
+    def _train(self, joined: dict[str, Point | Bank]) -> set[str]:
+        """Run what is not finished, and of a bank that fails each point alone, as `joined` says from then on.
+
+        Returns the names of the points that failed.
+        """
+        failed = run_all(runs(joined), self.jobs)
+        alone = [point for run in failed if isinstance(run, Bank) for point in run.points]
+        if alone:
+            say("of what failed together, each point alone:")
+            joined |= {point.name: point for point in alone}
+            failed = [run for run in failed if isinstance(run, Point)] + run_all(alone, self.jobs)
+        return {run.name for run in failed}
+
+
+def _part(point: Point, run: Point | Bank) -> Part:
+    """Where the point's results are."""
+    return Part(point.labels, run.folder, run.members(point) if isinstance(run, Bank) else None)
