@@ -54,8 +54,8 @@ make corpus
 | all | | {documents:,} | {words:,} | {megabytes:.1f} |
 
 Packages, versions and checksums: `corpora/packages.py`. The vocabulary (`spiece.model`, 6,000 pieces and 100 sentinels) is
-`tiny`'s, trained on the text that `tiny` read. Weights and vocabulary are under the repository's licence, Apache-2.0; WordNet's text asks that its
-notice be kept, which `tasks/data/gloss_topic/LICENSE` does.
+`tiny`'s, trained on the text that `tiny` read. Weights and vocabulary are under the repository's licence, Apache-2.0; WordNet's
+text asks that its notice be kept, which `tasks/data/gloss_topic/LICENSE` does.
 
 ## Loading
 

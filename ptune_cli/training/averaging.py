@@ -15,7 +15,7 @@ def check(count: int, steps: int, every: Every) -> None:
     """UserError unless a run of `steps` saves `count` checkpoints, not counting its start."""
     saved = -(-steps // every.save)
     if not 1 <= count <= max(saved, 1):
-        raise UserError(f"average is {count}, and a run of {steps} steps saves {saved} checkpoints", "lower average or every.save")
+        raise UserError(f"average is {count}, and a run of {steps} steps saves {saved} checkpoints", "lower it, or every.save")
 
 
 def mean_weights(folder: RunFolder, state: State, count: int) -> Any:
