@@ -17,7 +17,7 @@ demo: setup ## tune a prompt on the embedded model and real text (2 cores: under
 
 # SIZES="a b c" (models, by name or folder) and TASK go over other values than a figure's own.
 comma = ,
-ON = $(if $(SIZES),model.checkpoint=$(SIZES))$(if $(TASK),$(if $(SIZES),$(comma))tasks=$(TASK))
+ON = $(if $(SIZES),model.checkpoint=$(SIZES))$(if $(TASK),$(if $(SIZES),$(comma))tasks=$(TASK)$(comma)test_split=none)
 ALSO = $(if $(ON),--also_over "$(ON)")
 
 sweep: figure1 ## the size curve: prompt tuning, model tuning and prompt design on three sizes, three seeds each (resumes)
