@@ -75,6 +75,7 @@ def test_the_held_out_loss_falls_with_the_steps_of_adaptation(size):
     assert all(more < fewer for fewer, more in pairwise(losses))
 
 
-def test_the_held_out_loss_falls_with_the_size():
-    losses = [phases(name)[-1]["held_out"][-1]["loss"] for name in sorted(SIZES, key=body)]
+@pytest.mark.parametrize("phase", [0, 1], ids=["span corruption", "LM adaptation"])
+def test_the_held_out_loss_falls_with_the_size(phase):
+    losses = [phases(name)[phase]["held_out"][-1]["loss"] for name in sorted(SIZES, key=body)]
     assert all(larger < smaller for smaller, larger in pairwise(losses))
