@@ -197,12 +197,24 @@ def test_runs_that_differ_in_their_seed_are_one_row_and_a_line_of_the_picture(tm
 def test_the_names_of_points_are_whole_on_a_terminal_of_80_columns(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     parts = [
-        Part((("gin", f"methods/{method}.gin"),), run_folder(tmp_path / method, "prompt", (0, 1), 50.0, 8_000_000))
+        Part(
+            (("model.checkpoint", "micro_lm450"), ("gin", f"methods/{method}.gin")),
+            run_folder(tmp_path / method, "prompt", (0, 1), 50.0, 8),
+        )
         for method in ("prompt_tuning", "model_tuning", "prompt_design")
     ]
     sweep_table.show(collect(parts), [tmp_path / "sweep.png"], as_json=False)
     printed = capsys.readouterr().out
-    assert all(name in printed for name in ("prompt_tuning", "model_tuning", "prompt_design", "50.5±0.7"))
+    for name in ("micro_lm450", "model.checkpoint", "prompt_tuning", "model_tuning", "prompt_design", "50.5±0.7"):
+        assert name in printed
+    assert "task t, seeds 2, majority 20.0, n 10" in printed.splitlines()[0]
+
+
+def test_what_differs_between_points_is_told_in_each_line_of_the_terminals_table(tmp_path, capsys):
+    parts = [Part((("steps", str(n)),), run_folder(tmp_path / str(n), "prompt", range(n), 50.0, 8)) for n in (1, 2)]
+    sweep_table.show(collect(parts), [], as_json=False)
+    above, *lines = capsys.readouterr().out.splitlines()
+    assert above == "task t, majority 20.0, n 10" and any("seeds" in line for line in lines)
 
 
 def rows_of(tmp_path, *axes: tuple[tuple[str, str], ...]) -> list:
