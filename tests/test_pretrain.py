@@ -1,6 +1,7 @@
 """`ptune pretrain`: all weights learn, a killed run ends as if it had never been, bfloat16 computes on float32 weights."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import model_folder
@@ -92,10 +93,15 @@ def test_bfloat16_computes_on_weights_that_are_kept_in_float32(whole, text, ptun
     assert both[0] == pytest.approx(both[1], rel=0.01)
 
 
-def test_the_mean_of_the_last_checkpoints_is_written_and_a_kill_does_not_change_it(text, ptune, tmp_path):
-    folders = [tmp_path / name for name in ("three", "ten", "fifteen", "twenty", "killed")]
+def test_the_mean_of_the_last_checkpoints_is_written_and_no_stop_changes_it(text, ptune, tmp_path):
+    folders = [tmp_path / name for name in ("three", "ten", "fifteen", "twenty", "stopped")]
     flags = ["--average", "3"]
-    with python(STOPS, "kill", 17, *command(text, folders[4], *flags)) as process:
+    with python(STOPS, "hold", 13, *command(text, folders[4], *flags), stdin=subprocess.PIPE) as process:
+        assert any(line == "held\n" for line in process.stdout)
+        process.terminate()  # saves a step between the others
+        _, errors = process.communicate("\n")
+    assert process.returncode == 75, errors
+    with python(STOPS, "kill", 4, *command(text, folders[4], *flags)) as process:
         _, errors = process.communicate()
     assert process.returncode == -9, errors
     for folder in (folders[0], folders[4]):
@@ -103,9 +109,9 @@ def test_the_mean_of_the_last_checkpoints_is_written_and_a_kill_does_not_change_
         assert code == 0 and "the mean of the last 3 checkpoints" in told
     for folder, steps in zip(folders[1:4], (10, 15, 20), strict=True):
         assert ptune(*command(text, folder, "--steps", str(steps)))[0] == 0
-    mean, *singles, killed = [flat_parameters(BaseModel(checkpoint=str(folder / "model")).load().params) for folder in folders]
+    mean, *singles, stopped = [flat_parameters(BaseModel(checkpoint=str(folder / "model")).load().params) for folder in folders]
     for name in mean:
-        np.testing.assert_array_equal(mean[name], killed[name])
+        np.testing.assert_array_equal(mean[name], stopped[name])
         # The singles were rounded to bfloat16, three significant digits, before this mean.
         np.testing.assert_allclose(mean[name], np.mean([one[name] for one in singles], axis=0), rtol=2**-7, atol=1e-4)
     assert any(not np.array_equal(mean[name], singles[2][name]) for name in mean)

@@ -59,7 +59,7 @@ class Pretrain:
     every: Every = Every(evaluate=500, save=500, log=50)
 
     def __post_init__(self):
-        averaging.check(self.average, self.steps, self.every)
+        averaging.averaged_steps(self.average, self.steps, self.every)
 
     def run(self) -> None:
         """Train, then write the model as a Hugging Face folder in bfloat16."""
@@ -74,7 +74,7 @@ class Pretrain:
         optimizer = self.optimizer.build(None)
         step = Step(weight_loss(model, self.z_loss), optimizer, ["model"])
         evaluator = HeldOut(model, held_out)
-        with RunFolder.open(self.output, gin_text.write(self), keep_last=max(2, self.average)) as folder:
+        with RunFolder.open(self.output, gin_text.write(self), keep_last=2 * self.average) as folder:
             state = train(
                 start(params, optimizer),
                 step,
@@ -85,8 +85,9 @@ class Pretrain:
                 steps=self.steps,
                 every=self.every,
             )
-            weights = averaging.mean_weights(folder, state, self.average)
+            weights = state.trainable
             if self.average > 1:
+                weights = averaging.mean_weights(folder, state, averaging.averaged_steps(self.average, self.steps, self.every))
                 print(f"the mean of the last {self.average} checkpoints:")
                 evaluator(self.steps, weights)
             where = folder.path / "model"
