@@ -22,7 +22,7 @@ ALSO = $(if $(ON),--also_over "$(ON)")
 
 sweep: figure1 ## the size curve: prompt tuning, model tuning and prompt design on three sizes, three seeds each (resumes)
 
-figure1 figure3a figure3b figure3d: setup ## the paper's Figures 1 (sizes), 3a (prompt length), 3b (start of a prompt), 3d (LM adaptation) (resumes)
+figure1 figure3a figure3b figure3c figure3d: setup ## the paper's Figures 1 (sizes), 3a to 3d (prompt length, start, objective, LM adaptation) (resumes)
 	$(BIN)/ptune sweep --gin sweeps/$@.gin $(ALSO)
 
 # Of a TASK the validation split is scored, as in the paper: the answers of SuperGLUE's test splits are hidden.
@@ -74,4 +74,4 @@ family: corpus ## pre-train the embedded models again, and ship them (2 cores: a
 	  $(BIN)/python -m corpora.model_card $$size || exit 1; \
 	done
 
-.PHONY: help setup demo sweep figure1 figure3a figure3b figure3d table3 report transfer table1 table2 test lint wheel-test corpus family
+.PHONY: help setup demo sweep figure1 figure3a figure3b figure3c figure3d table3 report transfer table1 table2 test lint wheel-test corpus family

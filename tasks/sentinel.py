@@ -1,4 +1,4 @@
-"""SuperGLUE's classification tasks in the form of span corruption: the target is "<extra_id_0> True" (Lester et al. 2021, 2.2).
+"""SuperGLUE's and the demo's classes in the form of span corruption: the target is "<extra_id_0> True" (Lester et al. 2021, 2.2).
 
 That is "Span Corruption + Sentinel" of the paper's figure 3c: a frozen T5 that was never adapted has only seen targets that
 begin with a sentinel. A prediction is scored without it. `super_glue_boolq_v102` is `super_glue_boolq_v102_1_sentinel` here.
@@ -6,8 +6,11 @@ begin with a sentinel. A prediction is scored without it. `super_glue_boolq_v102
 
 from dataclasses import replace
 
-from tasks import super_glue
+from tasks import demo, super_glue
 from tasks.catalog import SENTINEL, Entry
+
+FORM = "_1_sentinel"  # how T5 calls it, behind the task's name
+OF_DEMO = ("gloss_topic", "verse_pair")
 
 
 def with_sentinel(entry: Entry) -> Entry:
@@ -20,5 +23,11 @@ def with_sentinel(entry: Entry) -> Entry:
     )
 
 
-TASKS = {f"{name}_1_sentinel": with_sentinel(entry) for name, entry in super_glue.TASKS.items() if entry.labels}
+def plain(name: str) -> str:
+    """The task whose form the task is; any other as it is."""
+    return name.removesuffix(FORM)
+
+
+_PLAIN = {**{name: demo.TASKS[name] for name in OF_DEMO}, **super_glue.TASKS}
+TASKS = {f"{name}{FORM}": with_sentinel(entry) for name, entry in _PLAIN.items() if entry.labels}
 ALIASES: dict[str, str] = {}  # too many for the list that people choose from

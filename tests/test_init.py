@@ -7,8 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ptune_cli.base_model import BaseModel
+from ptune_cli.commands.prompt_tuning import first_prompt
 from ptune_cli.errors import UserError
 from ptune_cli.prompts import init
+from ptune_cli.prompts.bank import Member, Prompt
+from tasks import catalog
 
 PIECES = ["<pad>", "</s>", "<unk>", "true", "fal", "se", "not", "_", "equi", "valent", "the", "cat"]
 EMBEDDINGS = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
@@ -160,3 +164,13 @@ def test_a_file_of_another_shape_is_refused_with_both_shapes(tmp_path, length, w
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(UserError, match="nothing.npy"):
         make(init.FromFile(str(tmp_path / "nothing.npy")), 5)
+
+
+def test_a_task_in_the_form_of_span_corruption_starts_from_the_same_labels():
+    """Its labels begin with a sentinel, which is no part of a class."""
+    frozen = BaseModel(checkpoint="nano").load()
+    plain, form = (
+        first_prompt(Member("m", task, 3, Prompt(length=20)), catalog.lookup(task).labels, frozen)
+        for task in ("gloss_topic", "gloss_topic_1_sentinel")
+    )
+    np.testing.assert_array_equal(plain, form)

@@ -453,10 +453,17 @@ def test_what_the_runs_hold_is_left_as_it_is_and_a_second_report_is_the_same(len
 def test_where_a_table_does_not_fit_the_terminal_the_settings_have_one_of_their_own(lengths, ptune, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     wide = ptune("report", lengths)[1]
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("COLUMNS", "60")
     narrow = ptune("report", lengths)[1]
     assert re.search(r"# +prompt\.length +method", wide) and re.search(r"\n prompt\.length +1 +1 +20 +20", narrow)
     assert "53.8±4.0" in narrow and f"\n{lengths}/report/report.html\n" in narrow
+
+
+def test_what_all_lines_agree_in_is_told_above_the_table_so_that_no_header_is_broken_on_80_columns(lengths, ptune, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    title, above, *lines = ptune("report", lengths)[1].splitlines()
+    assert title.startswith("gloss_topic: ") and re.fullmatch(r"n \d+, seeds 3, untuned \S+, majority \S+", above)
+    assert re.fullmatch(r" # +prompt\.length +method +model +accuracy +invalid +deviates in *", lines[1])
 
 
 def test_neither_jax_nor_tensorflow_is_imported(lengths):

@@ -224,14 +224,38 @@ def rows_of(tmp_path, *axes: tuple[tuple[str, str], ...]) -> list:
     )
 
 
-def test_stages_of_one_size_are_drawn_by_their_steps_of_adaptation_a_line_for_each_size(tmp_path, monkeypatch):
-    adapted = {"pea_span": 0, "pea_lm90": 90, "pea": 900, "bean_span": 0, "bean": 900}
-    for name, steps in adapted.items():
+@pytest.fixture
+def adapted(tmp_path, monkeypatch) -> dict[str, int]:
+    """{shipped model: its steps of LM adaptation}: two sizes, with stages."""
+    found = {"pea_span": 0, "pea_lm90": 90, "pea": 900, "bean_span": 0, "bean": 900}
+    for name, steps in found.items():
         (tmp_path / "assets" / name).mkdir(parents=True)
         (tmp_path / "assets" / name / "config.json").write_text("{}")
         phases = [{"objective": "SpanCorruption", "steps": 3600}, {"objective": "PrefixLM", "steps": steps}]
         (tmp_path / "assets" / name / "training.json").write_text(json.dumps({"phases": phases[: 2 if steps else 1]}))
     monkeypatch.setattr(shipped, "ASSETS", tmp_path / "assets")
+    return found
+
+
+def test_objectives_are_lines_of_one_panel_where_a_task_is_in_the_form_of_span_corruption(tmp_path, adapted):
+    tasks = ("gloss_topic", "gloss_topic_1_sentinel")
+    points = [
+        (("model.checkpoint", name), ("tasks", task)) for name in ("pea_span", "pea", "bean_span", "bean") for task in tasks
+    ]
+    sizes = {"pea": 1_000_000, "bean": 8_000_000}
+    rows = [
+        replace(row, task=row.labels[1][1], parameters=sizes[row.labels[0][1].partition("_")[0]])
+        for row in rows_of(tmp_path, *points)
+    ]
+    found = axis(rows)
+    lines = ["span corruption", "span corruption + sentinel", "LM adaptation", "LM adaptation + sentinel"]
+    assert list(found.lines.values()) == lines * 2
+    assert set(found.places.values()) == set(sizes.values()) and list(found.ticks.values()) == ["1.0M", "8.0M"]
+    text = sweep_figure.draw(rows, tmp_path)[1].read_text()
+    assert all(f">{line}<" in text for line in lines) and text.count(">gloss_topic<") == 1
+
+
+def test_stages_of_one_size_are_drawn_by_their_steps_of_adaptation_a_line_for_each_size(tmp_path, adapted):
     found = axis(rows_of(tmp_path, *((("model.checkpoint", name),) for name in adapted)))
     assert list(found.places.values()) == [0, 90, 900, 0, 900] and found.ticks == {0: "0", 90: "90", 900: "900"}
     assert list(found.lines.values()) == ["pea", "pea", "pea", "bean", "bean"]

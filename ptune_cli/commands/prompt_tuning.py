@@ -21,6 +21,7 @@ from ptune_cli.training.loop import train
 from ptune_cli.training.plan import Plan
 from ptune_cli.training.step import Step, prompt_loss, start
 from tasks import catalog
+from tasks.postprocessors import bare
 
 
 class PromptTuning(Experiment):
@@ -88,7 +89,7 @@ def first_prompt(member: Member, labels: Sequence[str] | None, frozen: Frozen) -
     """A member's prompt [P, D] before the first step. `labels` are its task's; None or none for free text."""
     init = member.prompt.init
     if isinstance(init, ClassLabels) and not init.labels:
-        words = tuple(labels or catalog.lookup(member.task).first_words)
+        words = tuple(map(bare, labels or catalog.lookup(member.task).first_words))  # a sentinel is no class
         init = replace(init, labels=words) if words else init.rest
     key = jax.random.fold_in(jax.random.key(member.seed), 2**31 - 1)  # dropout folds in steps, which stay below
     return init(key, member.prompt.length, frozen.embeddings, frozen.vocabulary)

@@ -15,6 +15,7 @@ from ptune_cli.data.preparation import ensure
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.evaluation.score import majority
 from tasks import catalog
+from tasks.sentinel import plain
 
 BARS = "▁▂▃▄▅▆▇█"
 BINS = 24  # of a histogram of lengths
@@ -53,12 +54,17 @@ def listed(every: bool) -> list[dict]:
     short = {name: alias for alias, name in catalog.aliases().items()}
     rows = []
     for name, entry in catalog.tasks().items():
-        if every or name in short or entry.group in ("demo", "transfer") and not name.startswith(("glue", "taskless")):
+        if every or name in short or entry.group in ("demo", "transfer") and not _other_form(name):
             parts = {s: catalog.lookup(task).rows.get(part) for s, (task, part) in entry.parts.items()}
             counts = {split: {**entry.rows, **parts}.get(split) for split in entry.splits}
             shown = {"name": name if every else short.get(name, name), "full_name": name, "group": entry.group}
             rows.append({**shown, "rows": counts, "labels": entry.labels, "scores": entry.headline, "source": entry.source})
     return rows
+
+
+def _other_form(name: str) -> bool:
+    """Whether a task is a form of another that people rather choose."""
+    return name.startswith(("glue", "taskless")) or plain(name) != name
 
 
 def describe(name: str, splits: Mapping[str, Prepared], input_length: int, examples: int) -> dict:
@@ -101,8 +107,11 @@ def _lengths(lengths: np.ndarray, limit: int) -> dict:
 
 def _show_list(rows: list[dict]) -> None:
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-    for column in ("task", "train", "validation", "test", "labels", "score"):
-        table.add_column(column, justify="right" if column in ("train", "validation", "test") else "left", no_wrap=True)
+    table.add_column("task")
+    for split in ("train", "valid.", "test"):
+        table.add_column(split, justify="right", min_width=7)  # 363,846 rows; a narrow terminal breaks names and scores first
+    table.add_column("labels", min_width=6)
+    table.add_column("score")
     group = None
     for row in rows:
         if row["group"] != group:

@@ -19,6 +19,7 @@ from ptune_cli.data.prepared import Prepared, find
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
 from ptune_cli.file_task import shown
+from tasks.postprocessors import bare
 
 
 def labels_of(prompt: Trained, vocabulary: Vocabulary) -> tuple[str, ...]:
@@ -32,7 +33,7 @@ def labels_of(prompt: Trained, vocabulary: Vocabulary) -> tuple[str, ...]:
     run = _folder(prompt)
     split = settings(run).train_split if run else "train"
     if ":" not in task:  # the catalog knows, and preparation takes them from there
-        return resolve(task, split).labels or ()
+        return tuple(map(bare, resolve(task, split).labels or ()))  # a sentinel is no part of a class
     folder = find(*locate(task, split), vocabulary)
     if not folder.exists():
         raise UserError(f"the labels of {shown(task)} are known once it is prepared", "run its `ptune prepare` command")

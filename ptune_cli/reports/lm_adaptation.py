@@ -4,6 +4,7 @@ import re
 
 from ptune_cli import shipped
 from ptune_cli.errors import UserError
+from tasks.sentinel import plain
 
 # What the published checkpoints are called: T5X's and Mesh TensorFlow's `lm100k`, Hugging Face's `t5-base-lm-adapt` (which
 # are the 100,000 steps), and the T5 1.1 and 1.0 that they start from.
@@ -18,6 +19,17 @@ def steps(checkpoint: str) -> int | None:
     """Steps of LM adaptation of a shipped model or a path; 0 for span corruption alone, None if nothing tells."""
     recorded = _recorded(checkpoint)
     return _named(checkpoint.rstrip("/")) if recorded is None else recorded
+
+
+def objective(checkpoint: str, task: str) -> str | None:
+    """What a model was last trained for, and whether a task's targets are in that form: a line of the paper's Figure 3c.
+
+    None if nothing tells.
+    """
+    adapted = steps(checkpoint)
+    if adapted is None:
+        return None
+    return f"{'LM adaptation' if adapted else 'span corruption'}{'' if plain(task) == task else ' + sentinel'}"
 
 
 def told(count: int | None) -> str:

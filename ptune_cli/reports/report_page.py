@@ -116,16 +116,18 @@ def _parameters(share: Picture) -> Iterator[str]:
         "tuning and WARP, which the paper draws too, are left out: we know of no sure source for their counts.</p>"
     )
     yield _picture(share)
-    header = ["T5 1.1", "parameters", *(f"{length} row{'' if length == 1 else 's'}" for length in LENGTHS)]
-    yield _table(
-        [header, *(_size([row for row in rows if row.size == size]) for size in dict.fromkeys(row.size for row in rows))],
-        ("T5 1.1",),
-    )
+    models = {row.size: f"{row.model:,}" for row in rows}
+    lengths = [[_length(length), *(_count(row) for row in rows if row.length == length)] for length in LENGTHS]
+    yield _table([["T5 1.1", *models], ["the model", *models.values()], *lengths], ("T5 1.1",))
     yield '<p class="note">Parameters of the prompt, and their share of prompt and model together.</p>'
 
 
-def _size(rows: Sequence[Parameters]) -> list[str]:
-    return [rows[0].size, f"{rows[0].model:,}", *(f"{row.prompt:,} ({row.percent:.5f}%)" for row in rows)]
+def _length(rows: int) -> str:
+    return f"{rows} row{'' if rows == 1 else 's'}"
+
+
+def _count(row: Parameters) -> str:
+    return f"{row.prompt:,} ({row.percent:.5f}%)"
 
 
 def _picture(own: Picture) -> str:

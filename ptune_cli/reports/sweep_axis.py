@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ptune_cli import shipped
 from ptune_cli.reports import lm_adaptation
 from ptune_cli.reports.sweep_results import Labels, Row
+from tasks.sentinel import plain
 
 MODEL = "model.checkpoint"  # the axis that is drawn by what the models are
 
@@ -24,12 +25,16 @@ class Axis:
 
 
 def axis(rows: Sequence[Row]) -> Axis:
-    """Models by their LM adaptation (Figure 3d) if some are stages of one size, else by their parameters (Figure 1).
+    """Models by their parameters (Figure 1), or by their LM adaptation if some are stages of one size (Figure 3d).
 
-    Positive numbers are on a logarithmic scale, other values side by side.
+    With tasks in the form of span corruption among them the pre-training objectives are the lines (Figure 3c). Positive
+    numbers are on a logarithmic scale, other values side by side.
     """
     name = rows[0].labels[0][0]
     values = [row.labels[0][1] for row in rows]
+    if name == MODEL and (objectives := _objectives(rows)):
+        found = _across(rows, [row.parameters for row in rows], "model parameters", True, "{millions:.1f}M")
+        return replace(found, lines=objectives)
     if name == MODEL and _stages(values):
         adapted = [lm_adaptation.steps(value) or 0 for value in values]
         return _across(rows, adapted, "steps of LM adaptation", False, "{:.0f}", True)
@@ -54,6 +59,14 @@ def _stages(values: Sequence[str]) -> bool:
     """Whether several models are of one size, and all say how they were adapted."""
     counts = Counter(shipped.size_of(value) for value in set(values))
     return max(counts.values()) > 1 and all(value in shipped.names() for value in values)
+
+
+def _objectives(rows: Sequence[Row]) -> dict[Labels, str]:
+    """The lines of Figure 3c: how each row's model was pre-trained, and its task's form; none if that is not what is compared."""
+    found = {row.labels: lm_adaptation.objective(row.labels[0][1], row.task) for row in rows}
+    if all(plain(row.task) == row.task for row in rows) or None in found.values():
+        return {}
+    return {labels: name for labels, name in found.items() if name}
 
 
 def _positive(values: Sequence[str]) -> bool:

@@ -7,12 +7,15 @@ from ptune_cli.file_task import shown
 from ptune_cli.reports import panels
 from ptune_cli.reports.sweep_axis import Axis, axis
 from ptune_cli.reports.sweep_results import Row
+from tasks.sentinel import plain
 
 
 def draw(rows: Sequence[Row], folder: Path, name: str = "sweep") -> list[Path]:
-    """`name`.png and .svg, a panel for each task; error bars are the standard deviation over seeds."""
-    tasks = dict.fromkeys(row.task for row in rows)
-    return panels.draw([(shown(task), [row for row in rows if row.task == task]) for task in tasks], _panel, folder / name)
+    """`name`.png and .svg, a panel for each task in all its forms; error bars are the standard deviation over seeds."""
+    tasks: dict[str, list[Row]] = {}
+    for row in rows:
+        tasks.setdefault(plain(row.task), []).append(row)
+    return panels.draw([(shown(task), own) for task, own in tasks.items()], _panel, folder / name)
 
 
 def _panel(panel, rows: Sequence[Row]) -> None:

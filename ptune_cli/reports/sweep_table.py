@@ -11,7 +11,7 @@ from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.reports import spread, tables
 from ptune_cli.reports.sweep_results import Row
 
-SHARED = ("task", "seeds", "majority", "n")  # told once on the terminal, which is narrow, where all lines agree
+SHARED = ("task", "seeds", "majority", "n")  # told once on the terminal, where all lines agree
 
 
 def write(rows: Sequence[Row], folder: Path) -> None:
@@ -26,9 +26,9 @@ def show(rows: Sequence[Row], figures: Sequence[Path], as_json: bool) -> None:
         print(json.dumps([row.as_json() for row in rows], indent=2))
         return
     console = Console(highlight=False)
-    shared, cells = _shared(_cells(rows))
+    shared, cells = tables.shared(_cells(rows), SHARED)
     if shared:
-        console.print(", ".join(f"{name} {value}" for name, value in shared), markup=False)
+        console.print(shared, markup=False)
     console.print(tables.terminal(cells, ("task", *_axes(rows)), console.width))
     for figure in figures:
         console.print(f"picture: {figure}", highlight=False, soft_wrap=True)
@@ -43,15 +43,6 @@ def _cells(rows: Sequence[Row]) -> list[list[str]]:
     protocols = sorted({f"{row.metric}, {row.protocol}" for row in rows})
     header = ["task", *_axes(rows), " / ".join(protocols), "seeds", "invalid", "untuned", "majority", "n"]
     return [header, *(_line(row) for row in rows)]
-
-
-def _shared(cells: Sequence[Sequence[str]]) -> tuple[list[tuple[str, str]], list[list[str]]]:
-    """What stands above the table, because it is the same in all lines and no score; and the columns that are left."""
-    columns = list(zip(*cells, strict=True))
-    same = [column[0] in SHARED and len(set(column[1:])) == 1 for column in columns]
-    above = [column[:2] for column, shared in zip(columns, same, strict=True) if shared]
-    left = zip(*(column for column, shared in zip(columns, same, strict=True) if not shared), strict=True)
-    return above, [list(line) for line in left]
 
 
 def _line(row: Row) -> list[str]:
