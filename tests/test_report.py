@@ -156,7 +156,7 @@ def test_what_means_nothing_to_a_method_has_no_value_and_tells_no_lines_apart(tm
     assert section.columns == ("prompt.length",)
     assert [(line.first.method, line.seeds) for line in section.lines] == [("prompt", (0,)), ("prompt", (0,)), ("model", (0, 1))]
     [picture] = report_figures.draw([section], tmp_path / "out")
-    assert ">prompt<" in picture.svg.read_text() and "model tuning" not in picture.svg.read_text()
+    assert ">prompt tuning<" in picture.svg.read_text() and "model tuning" not in picture.svg.read_text()
 
 
 def test_a_setting_that_an_older_run_does_not_tell_differs_from_any_value(tmp_path):

@@ -50,11 +50,12 @@ class Ensemble:
             raise UserError(f"{self.task} is a benchmark", "name a task, or leave --task out: each has its ensemble")
         settings = {name: getattr(self, name) for name in ("task", "split", "protocol", "target_length", "model", "batch_size")}
         evaluation = Eval(prompt=self.prompt, offline=self.offline, **settings)
-        found, splits = evaluation.found()
+        members = trained.find(*self.prompt)
+        found, splits = evaluation.found(members)
         tables = {task: compare(splits[task], list(own.items())) for task, own in found.items()}
         if self.json:
             print(json.dumps({"split": self.split, "tasks": tables}, indent=2))
-        for task, prompts in evaluation.tasks(trained.find(*self.prompt)).items():
+        for task, prompts in evaluation.tasks(members).items():
             self._keep(task, prompts, splits[task], tables[task])
 
     def _keep(self, task: str, prompts: Sequence[Trained], split: Prepared, rows: Mapping[str, Row]) -> None:

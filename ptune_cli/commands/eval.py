@@ -57,7 +57,7 @@ class Eval:
     def run(self) -> None:
         """Load the model once, score all prompts of a task in one pass, print a row for each."""
         benchmark.check(self.task, self.split, self.submit)
-        found, splits = self.found()
+        found, splits = self.found(trained.find(*self.prompt))
         self._write(found)
         if self.task not in BENCHMARKS:
             self._show(found)
@@ -66,10 +66,10 @@ class Eval:
         else:
             benchmark.show(self.task, found, self.split, self.json)
 
-    def found(self, loaded: Frozen | None = None) -> tuple[Found, dict[str, Prepared]]:
-        """The scores of every prompt on its task, and the splits they are of. `loaded` is the model, where it is at hand."""
+    def found(self, prompts: Sequence[Trained], loaded: Frozen | None = None) -> tuple[Found, dict[str, Prepared]]:
+        """The scores of the prompts on their tasks, and the splits they are of. `loaded` is the model, where it is at hand."""
         keep_compiled()
-        tasks = self.tasks(trained.find(*self.prompt))
+        tasks = self.tasks(prompts)
         prompts = [prompt for own in tasks.values() for prompt in own]
         model = trained.base_model(prompts, self.model)
         splits = dict(

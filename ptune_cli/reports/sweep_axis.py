@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ptune_cli import shipped
 from ptune_cli.reports import lm_adaptation
+from ptune_cli.reports.report_cells import METHODS
 from ptune_cli.reports.sweep_results import Labels, Row
 from tasks.sentinel import plain
 
@@ -90,7 +91,7 @@ def _line(row: Row, rows: Sequence[Row], size: bool) -> str:
         alike = {own for other in rows if _short(own := other.labels[number][1]) == _short(value)}
         own = _short(value) if len(alike) == 1 else value
         names.append(f"{name.rpartition('.')[2]} {own}" if _is_number(value) else own)
-    return ", ".join(names).replace("_", " ") or row.method
+    return ", ".join(names).replace("_", " ") or METHODS.get(row.method, row.method)
 
 
 def _short(value: str) -> str:

@@ -45,11 +45,12 @@ class Evaluation:
     def result(self, frozen: Frozen, offline: bool) -> dict:
         """The metrics of each member of the run, in percent. UserError if the split's answers are hidden."""
         run = str(self.point.folder)
-        found, splits = Eval(prompt=(run,), task=self.task, split=self.split, offline=offline).found(frozen)
+        prompts = trained.find(run)
+        found, splits = Eval(prompt=(run,), task=self.task, split=self.split, offline=offline).found(prompts, frozen)
         [(scores, split)] = [(own, splits[task]) for task, own in found.items()]
         if not all(score.metrics for score in scores.values()):
             raise UserError(f"the answers of {shown(self.task)} {self.split} are hidden", "give another --split")
-        seeds = {prompt.member.name: prompt.member.seed for prompt in trained.find(run)}
+        seeds = {prompt.member.name: prompt.member.seed for prompt in prompts}
         return {
             "task": self.task,
             "split": self.split,
