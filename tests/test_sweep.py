@@ -285,7 +285,8 @@ def test_each_model_alone_has_its_own_line_where_the_models_are_the_lines(tmp_pa
         tmp_path, *((("prompt.length", n), ("model.checkpoint", name)) for n in ("1", "20") for name in ("nano", "tiny"))
     )
     rows = [replace(row, untuned=30.0) if row.labels[1][1] == "tiny" else row for row in rows]
+    dotted = "stroke-dasharray: 1.5,2.475"  # and once in the legend
     text = sweep_figure.draw(rows, tmp_path)[1].read_text()
-    assert "nano, model alone" in text and "tiny, model alone" in text
+    assert text.count(dotted) == 3 and text.count(">model alone<") == 1
     text = sweep_figure.draw([row for row in rows if row.untuned == 30.0], tmp_path)[1].read_text()
-    assert ">model alone<" in text and "tiny, model alone" not in text
+    assert text.count(dotted) == 2 and text.count(">model alone<") == 1

@@ -24,10 +24,10 @@ def _panel(panel, rows: Sequence[Row]) -> None:
         line = sorted((row for row in rows if across.lines[row.labels] == name), key=lambda row: across.places[row.labels])
         places, means = [across.places[row.labels] for row in line], [row.mean for row in line]
         drawn = panel.errorbar(places, means, [row.std or 0 for row in line], marker="o", capsize=3, linewidth=1.6, label=name)
-        alone.setdefault(tuple(zip(places, (row.untuned for row in line), strict=True)), (name, drawn.lines[0].get_color()))
-    for points, (name, color) in alone.items():  # lines of one model share what it scores alone
-        label, color = ("model alone", "0.6") if len(alone) == 1 else (f"{name}, model alone", color)
-        panel.plot(*zip(*points, strict=True), color=color, linestyle=":", marker=".", alpha=0.7, label=label)
+        alone.setdefault(tuple(zip(places, (row.untuned for row in line), strict=True)), drawn.lines[0].get_color())
+    for points, color in alone.items():  # lines of one model share what it scores alone
+        panel.plot(*zip(*points, strict=True), color="0.6" if len(alone) == 1 else color, linestyle=":", marker=".", alpha=0.7)
+    panel.plot([], [], color="0.6", linestyle=":", marker=".", label="model alone")
     panel.axhline(rows[0].majority, color="0.6", linestyle="--", linewidth=1, label="majority class")
     _scale(panel, across)
     panel.set_ylabel(" / ".join(dict.fromkeys(f"{row.metric} (%), {row.protocol}" for row in rows)))

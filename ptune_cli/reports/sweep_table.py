@@ -35,7 +35,12 @@ def show(rows: Sequence[Row], figures: Sequence[Path], as_json: bool) -> None:
 
 
 def _axes(rows: Sequence[Row]) -> list[str]:
-    return [axis for axis, _ in rows[0].labels]
+    return [axis for axis, _ in _told(rows[0])]
+
+
+def _told(row: Row) -> list[tuple[str, str]]:
+    """The values that a line tells besides its task."""
+    return [(axis, value) for axis, value in row.labels if axis != "tasks"]
 
 
 def _cells(rows: Sequence[Row]) -> list[list[str]]:
@@ -46,6 +51,6 @@ def _cells(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def _line(row: Row) -> list[str]:
-    values = [Path(value).stem if axis == "gin" else value for axis, value in row.labels]
+    values = [Path(value).stem if axis == "gin" else value for axis, value in _told(row)]
     numbers = [f"{value:.1f}" for value in (row.invalid, row.untuned, row.majority)]
     return [shown(row.task), *values, spread.text(row.scores), str(len(row.scores)), *numbers, str(row.n)]
