@@ -16,7 +16,7 @@ import pytest
 from ptune_cli import config
 from ptune_cli.commands.train import Train
 from ptune_cli.errors import UserError
-from ptune_cli.reports import paper, report_figures, report_lines, run_folders
+from ptune_cli.reports import paper, report_figures, report_lines, run_folders, tables
 from ptune_cli.reports.deviations import RECIPE, deviations
 from ptune_cli.reports.paper_beside import beside
 
@@ -291,6 +291,17 @@ def test_scores_are_drawn_across_each_ablation_with_a_line_for_each_other_value(
     assert all(picture.png.stat().st_size > 10_000 for picture in pictures)
 
 
+def test_a_point_that_is_on_no_line_is_not_drawn_and_forms_of_a_task_have_their_own_panels(lengths, tmp_path):
+    write(lengths / "alone", results(), prompt__length="5", prompt__init="Uniform")
+    for model in ("nano", "tiny"):
+        flags = {"tasks": "gloss_topic_1_sentinel", "model__checkpoint": model}
+        write(lengths / f"form-{model}", results(tasks=("gloss_topic_1_sentinel",), base_model=model), **flags)
+    pictures = report_figures.draw(read(lengths), tmp_path / "out")
+    by_size, by_length = (picture.svg.read_text() for picture in pictures[:2])
+    assert by_size.count(">gloss_topic<") == by_size.count(">gloss_topic_1_sentinel<") == 1
+    assert ">tiny, ClassLabels<" in by_length and "Uniform" not in by_length
+
+
 def test_a_setting_that_follows_from_the_method_names_no_line(tmp_path):
     for method, rate in (("prompt", "0.3"), ("model", "0.001")):
         for model in ("nano", "tiny"):
@@ -464,6 +475,11 @@ def test_what_all_lines_agree_in_is_told_above_the_table_so_that_no_header_is_br
     title, above, *lines = ptune("report", lengths)[1].splitlines()
     assert title.startswith("gloss_topic: ") and re.fullmatch(r"n \d+, seeds 3, untuned \S+, majority \S+", above)
     assert re.fullmatch(r" # +prompt\.length +method +model +accuracy +invalid +deviates in *", lines[1])
+
+
+def test_what_no_line_has_is_neither_told_above_the_table_nor_a_column_of_it():
+    above, cells = tables.shared([["#", "n", "majority", "score"], ["1", "10", "", "5"], ["2", "10", "", "5"]], ("n", "majority"))
+    assert above == "n 10" and cells == [["#", "score"], ["1", "5"], ["2", "5"]]
 
 
 def test_neither_jax_nor_tensorflow_is_imported(lengths):

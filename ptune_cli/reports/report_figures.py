@@ -62,7 +62,18 @@ def _across(labels: Sequence[Labels]) -> list[str]:
 
 def _rows(drawn: Sequence[tuple[Line, Labels]], across: str) -> list[Row]:
     others = _needed([{name: value for name, value in own.items() if name != across} for _, own in drawn])
+    drawn = _without_single_points(drawn, across, others)
     return [_row(line, ((across, own[across]), *((name, own[name]) for name in others))) for line, own in drawn]
+
+
+def _without_single_points(
+    drawn: Sequence[tuple[Line, Labels]], across: str, others: Sequence[str]
+) -> Sequence[tuple[Line, Labels]]:
+    """What is on a line of the picture, unless no two are: a point alone shows nothing of the setting."""
+    values: dict[tuple[str, ...], set[str]] = {}
+    for _, own in drawn:
+        values.setdefault(_values(own, others), set()).add(own[across])
+    return [(line, own) for line, own in drawn if len(values[_values(own, others)]) > 1] or drawn
 
 
 def _needed(labels: Sequence[Labels]) -> list[str]:

@@ -12,6 +12,7 @@ from ptune_cli.reports.sweep_results import Labels, Row
 from tasks.sentinel import plain
 
 MODEL = "model.checkpoint"  # the axis that is drawn by what the models are
+TASKS = "tasks"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ def _objectives(rows: Sequence[Row]) -> dict[Labels, str]:
     found = {row.labels: lm_adaptation.objective(row.labels[0][1], row.task) for row in rows}
     if all(plain(row.task) == row.task for row in rows) or None in found.values():
         return {}
-    return {labels: name for labels, name in found.items() if name}
+    others = [replace(row, labels=tuple(own for own in row.labels if own[0] != TASKS)) for row in rows]
+    rest = [_line(other, others, False) if len(other.labels) > 1 else "" for other in others]
+    return {row.labels: ", ".join(filter(None, (found[row.labels], own))) for row, own in zip(rows, rest, strict=True)}
 
 
 def _positive(values: Sequence[str]) -> bool:

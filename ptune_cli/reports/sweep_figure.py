@@ -5,16 +5,19 @@ from pathlib import Path
 
 from ptune_cli.file_task import shown
 from ptune_cli.reports import panels
-from ptune_cli.reports.sweep_axis import Axis, axis
+from ptune_cli.reports.sweep_axis import TASKS, Axis, axis
 from ptune_cli.reports.sweep_results import Row
 from tasks.sentinel import plain
 
 
 def draw(rows: Sequence[Row], folder: Path, name: str = "sweep") -> list[Path]:
-    """`name`.png and .svg, a panel for each task in all its forms; error bars are the standard deviation over seeds."""
+    """`name`.png and .svg, a panel for each task; error bars are the standard deviation over seeds.
+
+    Where tasks are an axis, the forms of one are in one panel.
+    """
     tasks: dict[str, list[Row]] = {}
     for row in rows:
-        tasks.setdefault(plain(row.task), []).append(row)
+        tasks.setdefault(plain(row.task) if TASKS in dict(row.labels) else row.task, []).append(row)
     return panels.draw([(shown(task), own) for task, own in tasks.items()], _panel, folder / name)
 
 

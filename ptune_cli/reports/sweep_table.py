@@ -9,6 +9,7 @@ from rich.console import Console
 from ptune_cli.file_task import shown
 from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.reports import spread, tables
+from ptune_cli.reports.sweep_axis import TASKS
 from ptune_cli.reports.sweep_results import Row
 
 SHARED = ("task", "seeds", "majority", "n")  # told once on the terminal, where all lines agree
@@ -40,7 +41,7 @@ def _axes(rows: Sequence[Row]) -> list[str]:
 
 def _told(row: Row) -> list[tuple[str, str]]:
     """The values that a line tells besides its task."""
-    return [(axis, value) for axis, value in row.labels if axis != "tasks"]
+    return [(axis, value) for axis, value in row.labels if axis != TASKS]
 
 
 def _cells(rows: Sequence[Row]) -> list[list[str]]:

@@ -49,7 +49,7 @@ def shared(cells: Cells, columns: Collection[str]) -> tuple[str, list[list[str]]
     """What can stand above a table on a narrow terminal: those of `columns` that are the same in all lines; and the rest."""
     whole = list(zip(*cells, strict=True))
     same = [column[0] in columns and len(set(column[1:])) == 1 for column in whole]
-    above = ", ".join(f"{column[0]} {column[1]}" for column, told in zip(whole, same, strict=True) if told)
+    above = ", ".join(f"{column[0]} {column[1]}" for column, told in zip(whole, same, strict=True) if told and column[1])
     left = zip(*(column for column, told in zip(whole, same, strict=True) if not told), strict=True)
     return above, [list(line) for line in left]
 
