@@ -32,6 +32,6 @@ def train(model: Path, output: Path, *flags: str) -> list[str]:
     """A run of 10 steps that evaluates at 0, 4, 8, 10 and saves at 0, 3, 4, 6, 8, 9, 10. A later flag wins."""
     return [
         *("train", "--model.checkpoint", str(model), "--tasks", TASK, "--output", str(output)),
-        *("--steps", "10", "--batch_size", "4", "--prompt.length", "5", "--input_length", "48", "--evaluation_batch", "16"),
+        *("--steps", "10", "--batch_size", "4", "--prompt.length", "5", "--input_length", "48", "--positions", "512"),
         *("--every.evaluate", "4", "--every.before_training", "true", "--every.save", "3", "--every.log", "2", *flags),
     ]

@@ -6,8 +6,9 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ptune_cli.data.batches import LENGTHS, Batches, Lengths, Source, compiled_length, order
+from ptune_cli.data.batches import Batches, Lengths, Source, order
 from ptune_cli.data.limits import limits
+from ptune_cli.data.microbatches import Cost
 from ptune_cli.errors import UserError
 from ptune_cli.prompts.bank import PLACEMENTS, Member, Prompt, layout, slots
 
@@ -15,10 +16,10 @@ EOS = 1
 LONGEST = 16 + 3  # inputs and prompt
 
 
-def batches(count: int = 10, size: int = 4, seeds=(0,), microbatches: int = 1, examples=None) -> Batches:
+def batches(count: int = 10, size: int = 4, seeds=(0,), cost: Cost = tiny.WHOLE, examples=None) -> Batches:
     own = tiny.bank(seeds=seeds)
     sources = [Source(examples or tiny.Rows(count), m.seed, layout(m, rows)) for m, rows in zip(own, slots(own), strict=True)]
-    return Batches(sources, size, Lengths(16, 4, prompt=3), microbatches)
+    return Batches(sources, size, Lengths(16, 4, prompt=3), cost)
 
 
 @settings(deadline=None, derandomize=True)
@@ -54,49 +55,24 @@ def test_a_member_sees_the_same_rows_in_a_bank_as_alone():
 
 def contents(parts) -> list:
     """The rows of a step, without their padding, in one order."""
-    rows = [row for part in parts for row in zip(*part, strict=True)]
+    rows = [row for part in parts for row in zip(*part, strict=True) if row[1].any()]  # what fills a shape up is no row
     return sorted([[x[x != 0].tolist() for x in row[:4]] + [int(row[4]), row[5].tolist()] for row in rows])
 
 
-@pytest.mark.parametrize("microbatches", [2, 4, 8])
-def test_microbatches_hold_the_same_rows_sorted_by_length(microbatches):
-    for step in range(4):
-        whole, parts = (batches(seeds=(0, 1), microbatches=n)(step) for n in (1, microbatches))
-        assert len(parts) == microbatches and len({len(part.member) for part in parts}) == 1
-        assert contents(parts) == contents(whole)
-        lengths = np.concatenate([part.encoder_segments.sum(axis=1) for part in parts])
-        assert (np.diff(lengths) >= 0).all()
-
-
-@pytest.mark.parametrize(("size", "microbatches"), [(5, 2), (4, 8)])
-def test_rows_that_do_not_divide_are_refused(size, microbatches):
-    with pytest.raises(UserError, match=f"{size} rows a step .* into {microbatches} microbatches"):
-        batches(size=size, microbatches=microbatches)
-
-
-def test_rows_are_padded_to_few_lengths():
+@pytest.mark.parametrize("positions", [1, 25, 50, 100])
+def test_microbatches_hold_the_same_rows_sorted_by_length_in_few_shapes(positions):
+    cut = batches(seeds=(0, 1), cost=Cost(positions, fixed=1, attention=100))
     for step in range(20):
-        for part in batches(microbatches=2)(step):
-            longest = part.encoder_segments.sum(axis=1).max()
-            assert part.encoder_ids.shape[1] == min(compiled_length(longest), LONGEST)
-            assert part.targets.shape[1] == 4
+        parts = cut(step)
+        assert len(parts) > 1 and contents(parts) == contents(batches(seeds=(0, 1))(step))
+        lengths = np.concatenate([part.encoder_segments.sum(axis=1) for part in parts])
+        assert (np.diff(lengths[lengths > 0]) >= 0).all()
+        for part in parts:
+            assert part.encoder_ids.shape in cut.shapes and part.encoder_ids.size <= max(positions, LONGEST)
+            assert part.targets.shape == (len(part.member), 4)
             np.testing.assert_array_equal(part.encoder_segments, part.encoder_ids != 0)
             np.testing.assert_array_equal(part.target_segments, part.targets != 0)
             assert {array.dtype for array in part} == {np.dtype(np.int32)}
-
-
-def test_padding_is_at_most_a_third():
-    """From 8 positions to 2,048, in 17 lengths; longer ones are multiples of the last."""
-    for length in range(9, LENGTHS[-1] + 1):
-        assert length <= compiled_length(length) <= 1.5 * length
-    assert [compiled_length(n) for n in (1, 8, 2049, 4096, 4097)] == [8, 8, 4096, 4096, 6144]
-
-
-def test_no_row_is_padded_beyond_the_longest_there_can_be():
-    """The paper's inputs of 512 with a prompt of 100 are 612 positions, where the next of the lengths is 768."""
-    lengths = Lengths(512, 4, prompt=100)
-    assert [lengths.compiled(n) for n in (500, 512, 513, 612)] == [512, 512, 612, 612]
-    assert lengths.compiled(700) == 700  # a longer row, of a task that is not this run's, is not cut
 
 
 @pytest.mark.parametrize(
@@ -146,8 +122,8 @@ class Split:
 SPLITS = {("boolq", "train"): Split([3, 10, 11, 12], [1, 1, 2, 3]), ("boolq", "validation"): Split([4, 9], [1, 1])}
 
 
-def test_the_longest_target_is_the_default_limit():
-    assert limits(SPLITS, 512, None, False) == (Lengths(512, 4), [])
+def test_the_longest_input_and_target_are_the_limits_where_nothing_is_cut():
+    assert limits(SPLITS, 512, None, False) == (Lengths(13, 4), [])
 
 
 def test_what_is_cut_is_counted():
@@ -159,7 +135,7 @@ def test_what_is_cut_is_counted():
 def test_targets_are_not_cut_in_silence():
     with pytest.raises(UserError, match=r"1 of 4 targets \(25.0%\) are cut to 3 tokens; raise target_length to 4, or .*truncate"):
         limits(SPLITS, 512, 3, False)
-    assert limits(SPLITS, 512, 3, True) == (Lengths(512, 3), ["boolq train: 1 of 4 targets (25.0%) are cut to 3 tokens"])
+    assert limits(SPLITS, 512, 3, True) == (Lengths(13, 3), ["boolq train: 1 of 4 targets (25.0%) are cut to 3 tokens"])
 
 
 @pytest.mark.parametrize(("inputs", "targets"), [(1, None), (512, 1), (512, 0), (0, 8), (-5, 8)])

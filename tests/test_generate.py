@@ -10,6 +10,7 @@ import pytest
 import tiny
 
 from ptune_cli.data.batches import Lengths, pad
+from ptune_cli.data.microbatches import COSTS, Cost
 from ptune_cli.evaluation.predict import Predictor
 from ptune_cli.prompts.bank import vectors
 from ptune_cli.t5.model import T5
@@ -20,13 +21,15 @@ CONFIG = tiny.config(vocab_size=8, num_encoder_layers=1, dtype="float64")
 SLOTS = -1 - np.arange(3)
 RANDOM = np.random.default_rng(0)
 PROMPT = RANDOM.normal(size=(3, CONFIG.emb_dim))
-# Eleven inputs of 4 to 15 ids: a batch of eight and one of three, whose shortest, alone, would be padded to 8 and not to 16.
+# Eleven inputs of 4 to 15 ids, which are padded to 8, 12 and 16.
 INPUTS = [np.concatenate([SLOTS, RANDOM.integers(2, 8, n), [EOS]]) for n in (0, 10, 1, 2, 11, 3, 4, 9, 0, 8, 11)]
 LABELS = np.array([[3, 1, 0, 0], [4, 5, 6, 1], [1, 0, 0, 0], [3, 2, 1, 0]], np.int32)
 
 
-def predicted(params, batch, protocol, inputs=INPUTS):
-    return Predictor(T5(CONFIG), batch, Lengths(13, LENGTH, 3))(params, PROMPT, inputs, [protocol], LABELS)[protocol]
+def predicted(params, positions, protocol, inputs=INPUTS):
+    """With so many positions at once: 64 are eight rows of 8, or four of 16."""
+    predict = Predictor(T5(CONFIG), Cost(positions, 0, 4_000), Lengths(13, LENGTH, 3))
+    return predict(params, PROMPT, inputs, [protocol], LABELS)[protocol]
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +87,9 @@ def test_cached_decoding_equals_teacher_forcing(dtype, tolerance, x64):
         np.testing.assert_allclose(jax.nn.log_softmax(logits), expected[:, index], rtol=0, atol=tolerance)
 
 
-def test_a_batch_of_one_equals_a_batch_of_eight_and_both_are_greedy(x64, params):
-    """The second batch of eight has five empty rows in it, which do no harm."""
-    eight = predicted(params, 8, "greedy")
+def test_a_batch_of_one_equals_a_batch_of_several_and_both_are_greedy(x64, params):
+    """Batches of several have empty rows in them, which do no harm."""
+    eight = predicted(params, 64, "greedy")
     one = predicted(params, 1, "greedy")
     np.testing.assert_array_equal(eight, one)
     assert_greedy(eight, teacher_forced(CONFIG, params, PROMPT, pad(INPUTS, 16), eight))
@@ -95,17 +98,17 @@ def test_a_batch_of_one_equals_a_batch_of_eight_and_both_are_greedy(x64, params)
 
 
 def test_protocols_asked_for_together_say_what_each_says_alone(x64, params, ranks):
-    both = Predictor(T5(CONFIG), 32, Lengths(13, LENGTH, 3))(params, PROMPT, INPUTS, ["rank", "greedy"], LABELS)
+    both = Predictor(T5(CONFIG), COSTS["cpu"], Lengths(13, LENGTH, 3))(params, PROMPT, INPUTS, ["rank", "greedy"], LABELS)
     assert list(both) == ["rank", "greedy"]
     np.testing.assert_array_equal(both["rank"], ranks)
-    np.testing.assert_array_equal(both["greedy"], predicted(params, 32, "greedy"))
+    np.testing.assert_array_equal(both["greedy"], predicted(params, 512, "greedy"))
 
 
 @pytest.fixture(scope="module")
 def ranks(params):
-    """The log-likelihood [N, L] of each label, in batches of 32: all inputs at once, and empty rows."""
+    """The log-likelihood [N, L] of each label, in batches of 32 rows or more, most of them empty."""
     with jax.enable_x64(True):
-        return predicted(params, 32, "rank")
+        return predicted(params, 512, "rank")
 
 
 def test_log_likelihoods_are_sums_of_teacher_forced_log_probabilities(x64, params, ranks):
@@ -115,9 +118,9 @@ def test_log_likelihoods_are_sums_of_teacher_forced_log_probabilities(x64, param
         np.testing.assert_allclose(ranks[:, k], expected, rtol=0, atol=1e-12)  # as above
 
 
-@pytest.mark.parametrize("batch", [1, 7])
-def test_ranking_does_not_depend_on_the_batch_size(batch, x64, params, ranks):
-    found = predicted(params, batch, "rank")
+@pytest.mark.parametrize("positions", [1, 50])
+def test_ranking_does_not_depend_on_how_much_is_computed_at_once(positions, x64, params, ranks):
+    found = predicted(params, positions, "rank")
     np.testing.assert_allclose(found, ranks, rtol=0, atol=1e-12)  # as above
     np.testing.assert_array_equal(found.argmax(axis=1), ranks.argmax(axis=1))
 
@@ -168,7 +171,7 @@ def small():
 
 def beams_of(small, beams: int) -> list[tuple[int, ...]]:
     c, params, inputs, _ = small
-    predict = Predictor(T5(c), len(inputs), Lengths(8, STEPS), beams)
+    predict = Predictor(T5(c), COSTS["cpu"], Lengths(8, STEPS), beams)
     found = predict(params, jnp.zeros((1, c.emb_dim)), inputs, ["beam"])["beam"].tolist()
     return [tuple(row[: row.index(EOS) + 1]) if EOS in row else tuple(row) for row in found]
 

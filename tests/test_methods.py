@@ -58,7 +58,7 @@ def test_a_tuned_model_scores_again_as_it_was_scored(tuned, model, tmp_path):
         method="design",
         design=Design(shots=0, cue=""),
         input_length=48,
-        evaluation_batch=16,
+        positions=512,
     )
     again.run()
     found = result(tmp_path / "run")
@@ -70,7 +70,7 @@ def test_a_tuned_model_scores_again_as_it_was_scored(tuned, model, tmp_path):
 
 @pytest.mark.parametrize("folder", ["", FOLDER])
 def test_eval_and_infer_find_a_tuned_model_with_its_task_and_its_limits(tuned, ptune, tmp_path, folder):
-    code, out, errors = ptune("eval", tuned / folder, "--batch_size", "16", "--json")
+    code, out, errors = ptune("eval", tuned / folder, "--positions", "512", "--json")
     assert code == 0, errors
     [row] = result(tuned)["members"]
     [[(member, scores)]] = [own.items() for own in json.loads(out)["tasks"].values()]
@@ -115,7 +115,7 @@ def test_the_best_step_of_a_tuned_model_is_kept_and_not_the_last(model, tmp_path
         steps=4,
         batch_size=4,
         input_length=48,
-        evaluation_batch=16,
+        positions=512,
         every=Every(evaluate=1, save=1, log=1, before_training=True),
     )
     run.run()

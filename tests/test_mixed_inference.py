@@ -12,6 +12,7 @@ import tiny
 from ptune_cli import cli
 from ptune_cli.base_model import BaseModel
 from ptune_cli.data.batches import Lengths
+from ptune_cli.data.microbatches import COSTS
 from ptune_cli.evaluation import predict
 from ptune_cli.evaluation.predict import Predictor
 from ptune_cli.formats import prompt as prompt_format
@@ -73,7 +74,7 @@ def alone(folder):
     def said(place, *flags) -> list[dict]:
         command = ["infer", str(folder / place), "--input", str(folder / "texts"), "--output", str(folder / "said"), *flags]
         with jax.enable_x64(True):
-            assert cli.main([*command, "--batch_size", "1"]) == 0
+            assert cli.main([*command, "--positions", "1"]) == 0
         return [json.loads(line) for line in (folder / "said").read_text().splitlines()]
 
     def of_all(*flags) -> dict[str, dict]:
@@ -83,21 +84,21 @@ def alone(folder):
     return of_all(), of_all(*LABELS)
 
 
-@pytest.mark.parametrize("batch", [1, 7])
-def test_a_mixed_batch_says_what_each_prompt_says_alone(batch, infer, alone):
+@pytest.mark.parametrize("positions", [1, 200])
+def test_a_mixed_batch_says_what_each_prompt_says_alone(positions, infer, alone):
     """Greedy and beam search; other lengths, placements, input lengths and target lengths."""
     expected, _ = alone
-    found = infer(["runs/small", "runs/large"], mixed(), "--batch_size", batch)
+    found = infer(["runs/small", "runs/large"], mixed(), "--positions", positions)
     assert [row["id"] for row in found] == [json.loads(line)["id"] for line in mixed()]  # in the input's order
     assert [row["prediction"] for row in found] == [expected[row["id"]]["prediction"] for row in found]
     for i in range(len(TEXTS)):  # else an answer by another prompt would not show
         assert len({expected[f"{name} {i}"]["prediction"] for name in NAMES}) == len(NAMES)
 
 
-@pytest.mark.parametrize("batch", [1, 7])
-def test_a_mixed_batch_scores_labels_as_each_prompt_does_alone(batch, infer, alone):
+@pytest.mark.parametrize("positions", [1, 200])
+def test_a_mixed_batch_scores_labels_as_each_prompt_does_alone(positions, infer, alone):
     _, expected = alone
-    for row in infer(["runs/small", "runs/large"], mixed(), *LABELS, "--batch_size", batch):
+    for row in infer(["runs/small", "runs/large"], mixed(), *LABELS, "--positions", positions):
         assert row["prediction"] == expected[row["id"]]["prediction"]
         for label, score in row["scores"].items():  # the same sums in another order
             assert score == pytest.approx(expected[row["id"]]["scores"][label], rel=0, abs=1e-12)
@@ -108,9 +109,11 @@ def test_rows_of_all_tasks_are_one_batch_of_one_model(infer, monkeypatch):
     monkeypatch.setattr(predict, "pad", lambda *rows, pad=predict.pad: batches.append(pad(*rows)) or batches[-1])
     monkeypatch.setattr(BaseModel, "load", lambda model, load=BaseModel.load: loads.append(model) or load(model))
     infer(["runs/small", "runs/large"], mixed())
-    assert len(loads) == len(batches) == 1
-    rows = sum(own["rows"] for own in PROMPTS.values())
-    assert set(batches[0][batches[0] < 0]) == set(range(-rows, 0))  # every row of every prompt is in it
+    ends = np.cumsum([own["rows"] for own in PROMPTS.values()])  # of each prompt's rows in the table
+    whose = [{int(np.searchsorted(ends, -slot - 1, side="right")) for slot in ids[ids < 0]} for ids in batches]
+    assert len(loads) == 1 and set().union(*whose) == set(range(len(PROMPTS)))
+    assert len({ids.shape for ids in batches}) == len(batches)  # all rows of a length are in one
+    assert max(map(len, whose)) > 1
 
 
 @pytest.mark.parametrize(("protocol", "beams"), [("greedy", 1), ("beam", 1), ("beam", 3)])
@@ -120,7 +123,7 @@ def test_rows_of_other_limits_are_decoded_as_if_all_had_theirs(protocol, beams):
     inputs, table = [np.append(random.integers(2, 8, n % 5), 1) for n in range(12)], np.zeros((1, c.emb_dim))
 
     def decoded(longest, limits=None):
-        predictor = Predictor(T5(c), 16, Lengths(8, longest), beams)
+        predictor = Predictor(T5(c), COSTS["cpu"], Lengths(8, longest), beams)
         return predictor(params, table, inputs, [protocol], None, limits)[protocol]
 
     apart = {limit: decoded(limit) for limit in (2, 6)}

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ptune_cli.data.batches import Batches, Lengths, Source, order
+from ptune_cli.data.microbatches import Cost
 from ptune_cli.data.mixture import Mixture, alike
 from ptune_cli.prompts.bank import unchanged
 from tasks import mixtures
@@ -78,10 +79,10 @@ def test_each_task_goes_through_its_own_epochs(sizes, limit, seed):
 
 
 @pytest.mark.parametrize("limit", [None, 1, 7])
-@pytest.mark.parametrize("microbatches", [1, 2])
-def test_one_task_alone_has_the_batches_it_has_without_a_mixture(limit, microbatches):
+@pytest.mark.parametrize("cost", [tiny.WHOLE, Cost(30, 0, 4000)])
+def test_one_task_alone_has_the_batches_it_has_without_a_mixture(limit, cost):
     source = Source(tiny.Rows(10), 3, unchanged)
-    alone, mixed = (Batches([one], 4, LENGTHS, microbatches) for one in (source, Mixture([source], limit)))
+    alone, mixed = (Batches([one], 4, LENGTHS, cost) for one in (source, Mixture([source], limit)))
     for step in range(12):
         for part, again in zip(alone(step), mixed(step), strict=True):
             for a, b in zip(part, again, strict=True):

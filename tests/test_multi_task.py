@@ -89,13 +89,13 @@ def test_a_run_killed_in_the_middle_ends_as_if_it_had_never_been(mixed, model, w
 
 
 def test_eval_scores_a_model_of_several_tasks_on_each_or_on_one_that_is_asked_for(mixed, ptune):
-    code, out, errors = ptune("eval", mixed, "--batch_size", "16", "--json")
+    code, out, errors = ptune("eval", mixed, "--positions", "512", "--json")
     assert code == 0, errors
     found = json.loads(out)["tasks"]
     for task, own in zip(found.values(), results(mixed)["tasks"].values(), strict=True):
         [row] = own["members"]
         assert task == {row["member"]: {"accuracy": row["greedy_accuracy"], "n": own["n"], "invalid": row["invalid"]}}
-    code, out, errors = ptune("eval", mixed, "--task", "kinds:kinds", "--batch_size", "16", "--json")
+    code, out, errors = ptune("eval", mixed, "--task", "kinds:kinds", "--positions", "512", "--json")
     [scores] = found["kinds:kinds"].values()
     assert code == 0 and json.loads(out)["tasks"] == {"kinds:kinds": {"mixture-0": scores}}
 
@@ -133,7 +133,7 @@ def test_a_dry_run_shows_the_rates(model, where, ptune, tmp_path):
         code, out, _ = ptune(*command(model, tmp_path / "run", where, "--dry_run", "true", *more))
         assert code == 0 and percent in next(line for line in out.splitlines() if "share of kinds:kinds" in line)
     code, out, _ = ptune(*command(model, tmp_path / "run", where, "--dry_run", "true", "--json"))
-    assert json.loads(out)["mixture"] == rates(where) and json.loads(out)["rows_per_microbatch"] == 4
+    assert json.loads(out)["mixture"] == rates(where)
     code, out, _ = ptune(*model_folder.train(model, tmp_path / "run", *FLAGS, "--dry_run", "true", "--json"))
     assert json.loads(out)["mixture"] == {}
 

@@ -10,6 +10,7 @@ import pytest
 import tiny
 
 from ptune_cli.data.batches import Batch, Lengths, pad
+from ptune_cli.data.microbatches import Cost
 from ptune_cli.prompts.bank import Prompt, members, table
 from ptune_cli.t5.config import parameter_count
 from ptune_cli.t5.model import T5
@@ -62,11 +63,11 @@ class Trainer:
         state = start(tiny.first_prompts(self.own, self.width, self.dtype), self.step.optimizer)
         return state._replace(optimizer=(jnp.int32(optimizer), state.optimizer[1]))
 
-    def batches(self, microbatches: int = 1):
-        return tiny.batches(self.own, 4, microbatches, Lengths(8, 4))
+    def batches(self, cost: Cost = tiny.WHOLE):
+        return tiny.batches(self.own, 4, Lengths(8, 4, max(m.prompt.length for m in self.own)), cost)
 
-    def run(self, optimizer: int = 0, steps: int = 6, microbatches: int = 1):
-        state, batches = self.start(optimizer), self.batches(microbatches)
+    def run(self, optimizer: int = 0, steps: int = 6, cost: Cost = tiny.WHOLE):
+        state, batches = self.start(optimizer), self.batches(cost)
         for t in range(steps):
             state, _ = self.step(state, self.params, batches(t))
         return jax.tree.map(np.array, state)
@@ -113,9 +114,11 @@ def test_a_bank_equals_its_members_trained_alone(optimizer, x64, together, alone
         assert_same(bank.trainable[name], trainer.run(optimizer).trainable[name], REORDERED)
 
 
-@pytest.mark.parametrize("microbatches", [2, 4])
-def test_microbatches_give_the_same_update(microbatches, x64, together):
-    assert_same(together.run(steps=2, microbatches=microbatches), together.run(steps=2), REORDERED)
+@pytest.mark.parametrize("positions", [1, 30, 60])
+def test_microbatches_give_the_same_update(positions, x64, together):
+    cost = Cost(positions, fixed=0, attention=100)
+    assert len(together.batches(cost)(0)) > len(together.batches()(0)) == 1
+    assert_same(together.run(steps=2, cost=cost), together.run(steps=2), REORDERED)
 
 
 def test_training_drops_by_seed_step_and_row(x64, together):
@@ -170,7 +173,7 @@ def test_the_loss_is_a_plain_sum_of_cross_entropy_and_z_loss(x64, together):
 
 
 def test_packed_rows_give_the_loss_and_gradient_of_padded_ones(x64, together):
-    (padded,) = tiny.batches(BANK[:1], 4, lengths=Lengths(8, 4))(0)
+    (padded,) = tiny.batches(BANK[:1], 4, Lengths(8, 4, prompt=2))(0)
     inputs, targets = ([row[row != 0] for row in rows] for rows in (padded.encoder_ids, padded.targets))
 
     def pairs(rows, length):
@@ -222,7 +225,7 @@ def test_an_update_to_infinity_is_not_taken(seeds):
 def test_weights_train_when_they_are_the_trainable_tree():
     optimizer = Adam(learning_rate=1e-2).build(None)
     step = Step(weight_loss(T5(SMALL), 0.0), optimizer, ["model"])
-    (batch,) = tiny.batches(tiny.bank(), lengths=Lengths(8, 4))(0)
+    (batch,) = tiny.batches(tiny.bank(), lengths=Lengths(8, 4, prompt=3))(0)
     batch = batch._replace(encoder_ids=np.maximum(batch.encoder_ids, 0))
     first, state, losses = tiny.weights(SMALL), start(tiny.weights(SMALL), optimizer), []
     for _ in range(20):

@@ -137,8 +137,7 @@ def test_a_dry_run_lists_commands_that_are_still_to_run(swept, settings, ptune):
     )
     assert code == 0 and out.splitlines() == [
         f"finished  ptune train --gin {swept}/2+3-0.3/config.gin",
-        f"to run    ptune train --gin {settings} --optimizer.learning_rate 0.3 --microbatches 2 --prompt_lengths 5,7 "
-        f"--output {swept}/5+7-0.3",
+        f"to run    ptune train --gin {settings} --optimizer.learning_rate 0.3 --prompt_lengths 5,7 --output {swept}/5+7-0.3",
     ]
 
 

@@ -9,6 +9,7 @@ import sweep_settings
 import tiny
 
 from ptune_cli.data.batches import Lengths
+from ptune_cli.data.microbatches import Cost
 from ptune_cli.formats.prompt import prompt_folder, read
 from ptune_cli.reports import report_lines, run_folders
 from ptune_cli.reports.sweep_results import Part, collect
@@ -52,15 +53,15 @@ def begin(run: Run) -> None:
 
 
 def test_points_that_differ_in_their_prompts_length_are_one_run(settings):
-    joined = join(expand([settings], [LENGTHS, "steps=4 8", "microbatches=2"], "out"))
+    joined = join(expand([settings], [LENGTHS, "steps=4 8"], "out"))
     assert {name: run.name for name, run in joined.items()} == {
-        "2-4-2": "2+5-4-2",
-        "2-8-2": "2+5-8-2",
-        "5-4-2": "2+5-4-2",
-        "5-8-2": "2+5-8-2",
+        "2-4": "2+5-4",
+        "2-8": "2+5-8",
+        "5-4": "2+5-4",
+        "5-8": "2+5-8",
     }
     first, _ = runs(joined)
-    flags = ("--steps", "4", "--microbatches", "4", "--prompt_lengths", "2,5", "--output", "out/2+5-4-2")
+    flags = ("--steps", "4", "--prompt_lengths", "2,5", "--output", "out/2+5-4")
     assert first.arguments == ("--gin", settings, *flags)
     assert [member.prompt.length for member in first.train.bank()] == [2, 2, 5, 5]
 
@@ -70,7 +71,7 @@ def test_tasks_join_where_one_target_length_is_set_for_all(settings):
     assert names(settings, [tasks]) == ["gloss_topic", "verse_pair"]
     [run] = runs(join(expand([settings], [tasks, LENGTHS, "target_length=8"], "out")))
     assert (run.name, run.train.tasks) == ("gloss_topic+verse_pair-2+5-8", ("gloss_topic", "verse_pair"))
-    assert (run.train.prompt_lengths, run.train.microbatches, len(run.train.bank())) == ((2, 5), 4, 8)
+    assert (run.train.prompt_lengths, len(run.train.bank())) == ((2, 5), 8)
 
 
 @pytest.mark.parametrize(
@@ -120,13 +121,12 @@ def test_a_report_knows_the_members_of_a_joined_run_from_separate_runs_again(pla
 
 
 def test_a_short_prompt_is_padded_beside_a_long_one_about_as_it_is_alone():
-    def positions(lengths: tuple[int, ...], microbatches: int) -> int:
-        batches = tiny.batches(tiny.bank(lengths, (0, 1)), 4, microbatches, Lengths(16, 4, max(lengths)))
+    def positions(lengths: tuple[int, ...], at_once: int) -> int:
+        batches = tiny.batches(tiny.bank(lengths, (0, 1)), 4, Lengths(16, 4, max(lengths)), Cost(at_once, 0, 4000))
         return sum(part.encoder_ids.size for step in range(8) for part in batches(step))
 
-    alone = positions((1,), 1) + positions((100,), 1)
-    assert positions((1, 100), 2) <= 1.05 * alone
-    assert positions((1, 100), 1) > 1.5 * alone
+    alone = positions((1,), 1_000) + positions((100,), 1_000)
+    assert positions((1, 100), 1_000) <= 1.05 * alone
 
 
 def test_a_grid_that_grows_runs_only_what_is_new(places, settings):

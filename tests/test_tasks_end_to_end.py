@@ -9,6 +9,7 @@ from tfds_run import TRAINED, VOCABULARY
 
 from ptune_cli.base_model import BaseModel
 from ptune_cli.data.batches import Lengths
+from ptune_cli.data.microbatches import Cost
 from ptune_cli.data.preparation import ensure
 from ptune_cli.errors import UserError
 from ptune_cli.evaluation.predict import Predictor
@@ -54,13 +55,13 @@ def test_hidden_answers_have_predictions_and_no_score(prepared_tasks, tasks_run,
 
 
 @pytest.mark.parametrize("task", ["multirc", "record", "squad"])
-def test_scores_do_not_depend_on_the_batch_size_or_the_padding(task, prepared_tasks, tasks_run):
+def test_scores_do_not_depend_on_how_much_is_computed_at_once(task, prepared_tasks, tasks_run):
     frozen = BaseModel(checkpoint=str(tasks_run.parent / "model")).load()
     table = np.random.default_rng(0).normal(size=(2, frozen.config.emb_dim)).astype(np.float32)
     split = prepared_tasks[task, "validation"]
     found = []
-    for batch, longest in ((1, 256), (7, 512), (32, 256)):
-        scorer = Scorer(Predictor(frozen.model, batch, Lengths(longest, 4, prompt=2)), frozen.vocabulary)
+    for positions, longest in ((1, 256), (2_000, 512), (10_000, 256)):
+        scorer = Scorer(Predictor(frozen.model, Cost(positions, 0, 4_000), Lengths(longest, 4, prompt=2)), frozen.vocabulary)
         (scores,) = scorer(frozen.params, table, [lambda ids: np.append([-1, -2], ids)], split, ["greedy"])["greedy"]
         found.append((scores.metrics, [p.text for p in scores.predictions]))
     assert found[0] == found[1] == found[2]

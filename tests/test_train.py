@@ -190,7 +190,7 @@ def test_no_frozen_weight_changes_in_memory_or_on_disk(model, tmp_path):
         prompt=Prompt(length=5),
         steps=3,
         batch_size=4,
-        evaluation_batch=16,
+        positions=512,
         every=Every(evaluate=3),
     )
     train.run()
@@ -236,7 +236,9 @@ def test_a_dry_run_counts_without_reading_or_allocating_anything(model, huge, pt
     assert plan["percent_trainable"] == pytest.approx(100 * 10 * d / (10 * d + plan["frozen_parameters"]))
     assert plan["weight_bytes"] == 4 * plan["frozen_parameters"]
     assert plan["step_bytes"] > plan["weight_bytes"]
-    assert (plan["members"], plan["rows_per_microbatch"], plan["target_length"]) == (2, 8, 3)
+    assert (plan["members"], plan["target_length"]) == (2, 3)
+    assert sum(part["rows"] * part["a_step"] for part in plan["microbatches"]) >= 8 and 0 <= plan["percent_padding"] < 100
+    assert plan["step_operations"] > 4 * layers
     assert sum(array.nbytes for array in jax.live_arrays()) <= arrays + 2**20
     assert not (tmp_path / "run").exists()
 

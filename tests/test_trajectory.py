@@ -9,6 +9,7 @@ import pytest
 from flax.traverse_util import unflatten_dict
 
 from ptune_cli.data.batches import Batch, Lengths
+from ptune_cli.data.microbatches import COSTS
 from ptune_cli.evaluation.predict import Predictor
 from ptune_cli.prompts.bank import Prompt, layout, members, slots
 from ptune_cli.t5.config import T5Config
@@ -60,7 +61,7 @@ def test_thirty_steps_equal_the_reference(file, origin, params, batches):
     step = Step(prompt_loss(T5(CONFIG), [NAME], SETTINGS["z_loss"]), optimizer, [NAME])
     state = start({NAME: jnp.asarray(expected["prompt_0"])}, optimizer)
     inputs = list(batches[0].encoder_ids)
-    predict = Predictor(T5(CONFIG), 8, Lengths(len(inputs[0]), 6))
+    predict = Predictor(T5(CONFIG), COSTS["cpu"], Lengths(len(inputs[0]), 6))
     before = predict(params, state.trainable[NAME], inputs, ["beam"])["beam"]
     np.testing.assert_array_equal(before, expected["predict_step0"])
     for t in range(SETTINGS["steps"]):

@@ -8,6 +8,7 @@ import numpy as np
 from flax.traverse_util import unflatten_dict
 
 from ptune_cli.data.batches import Batches, Lengths, Source
+from ptune_cli.data.microbatches import Cost
 from ptune_cli.prompts.bank import Member, Prompt, layout, members, slots
 from ptune_cli.t5.config import T5Config, parameter_shapes
 from ptune_cli.t5.model import T5
@@ -62,9 +63,13 @@ def first_prompts(own: list[Member], width: int = 16, dtype=np.float32) -> dict:
     return {m.name: jnp.asarray(draw[m.name].normal(size=(m.prompt.length, width)), dtype) for m in own}
 
 
-def batches(own: list[Member], size: int = 4, microbatches: int = 1, lengths: Lengths | None = None) -> Batches:
+# No microbatch smaller than a step: all its rows at once, padded to the longest that there can be.
+WHOLE = Cost(positions=10**9, fixed=10**9, attention=10**9)
+
+
+def batches(own: list[Member], size: int = 4, lengths: Lengths | None = None, cost: Cost = WHOLE) -> Batches:
     sources = [Source(Rows(), m.seed, layout(m, rows)) for m, rows in zip(own, slots(own), strict=True)]
-    return Batches(sources, size, lengths or Lengths(16, 4, max(m.prompt.length for m in own)), microbatches)
+    return Batches(sources, size, lengths or Lengths(16, 4, max(m.prompt.length for m in own)), cost)
 
 
 def run(own: list[Member], optimizer, steps: int, c: T5Config = CONFIG, make: Callable = batches, dtype=np.float32) -> State:

@@ -40,7 +40,7 @@ class Ensemble:
     protocol: Protocol | None = None  # rank scores each label; default: as in training
     target_length: int | None = None  # tokens to decode at most; default: as in training, or the longest target
     model: BaseModel | None = None  # default: the base model the prompts name
-    batch_size: int = 64
+    positions: int | None = None  # computed at once, prompt included; default: what is fastest here
     offline: bool = False  # download no dataset
     json: bool = field(default=False, metadata={"saved": False})  # print the scores as JSON
 
@@ -48,7 +48,7 @@ class Ensemble:
         """One pass over the model for all prompts of a task; print them side by side."""
         if self.task in BENCHMARKS:
             raise UserError(f"{self.task} is a benchmark", "name a task, or leave --task out: each has its ensemble")
-        settings = {name: getattr(self, name) for name in ("task", "split", "protocol", "target_length", "model", "batch_size")}
+        settings = {name: getattr(self, name) for name in ("task", "split", "protocol", "target_length", "model", "positions")}
         evaluation = Eval(prompt=self.prompt, offline=self.offline, **settings)
         members = trained.find(*self.prompt)
         found, splits = evaluation.found(members)

@@ -47,7 +47,7 @@ class Eval:
     protocol: Protocol | None = None  # rank scores each label; default: as in training
     target_length: int | None = None  # tokens to decode at most; default: as in training, or the longest target
     model: BaseModel | None = None  # default: the base model the prompt names
-    batch_size: int = 64
+    positions: int | None = None  # computed at once, prompt included; default: what is fastest here
     submit: str | None = None  # write a benchmark's answers to its test splits to this .zip file
     partial: bool = False  # a benchmark without the tasks that have no prompt
     output: str | None = None  # write every prediction to this .jsonl file
@@ -97,7 +97,7 @@ class Eval:
         for note in notes:
             print(note, file=sys.stderr)
         target_length = self.target_length or max(lengths.targets, *(prompt.target_length for prompt in prompts))
-        scorer, protocol = trained.scorer(prompts, frozen, self.batch_size, target_length), self._protocol(prompts, task, split)
+        scorer, protocol = trained.scorer(prompts, frozen, self.positions, target_length), self._protocol(prompts, task, split)
         found = scorer(frozen.params, trained.table(prompts), trained.layouts(prompts), split, [protocol])[protocol]
         return {prompt.member.name: scores for prompt, scores in zip(prompts, found, strict=True)}
 

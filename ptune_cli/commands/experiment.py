@@ -16,6 +16,7 @@ from ptune_cli.data.batches import Batches, Drawn, Lengths, Source
 from ptune_cli.data.limits import limits
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.data.vocabulary import Vocabulary
+from ptune_cli.device import cost_here
 from ptune_cli.evaluation.predict import Predictor, Protocol
 from ptune_cli.evaluation.score import Scorer, Scores
 from ptune_cli.file_task import absolute, shown
@@ -56,7 +57,7 @@ class Experiment(ABC):
         """All the work, and what came of it."""
 
     def check(self) -> None:
-        """UserError for lengths or microbatches that do not work, before any weight is read. Tells what is cut."""
+        """UserError for lengths that do not work, before any weight is read. Tells what is cut."""
         self.batches([unchanged] * len(self.bank))
 
     @functools.cached_property
@@ -73,10 +74,6 @@ class Experiment(ABC):
     @functools.cached_property
     def names(self) -> list[str]:
         return [member.name for member in self.bank]
-
-    @property
-    def microbatch_rows(self) -> int:
-        return len(self.bank) * self.settings.batch_size // self.settings.microbatches
 
     def training(self, task: str) -> Prepared:
         """What a task is trained on."""
@@ -95,8 +92,8 @@ class Experiment(ABC):
         return f"{shown(task)} {self.settings.scored_split}: {len(self.scored(task))} examples"
 
     def batches(self, layouts: Sequence[Layout]) -> Batches:
-        """The order and layout of every step's rows. UserError if they do not divide into the microbatches."""
-        return Batches(self.drawn(layouts), self.settings.batch_size, self.lengths, self.settings.microbatches)
+        """The order and layout of every step's rows."""
+        return Batches(self.drawn(layouts), self.settings.batch_size, self.lengths, cost_here(self.settings.positions))
 
     def drawn(self, layouts: Sequence[Layout]) -> Sequence[Drawn]:
         """What each of those that train, a member or all of them, draws its rows from."""
@@ -114,7 +111,7 @@ class Experiment(ABC):
         return {}
 
     def scorer(self, frozen: Frozen) -> Scorer:
-        return Scorer(Predictor(frozen.model, self.settings.evaluation_batch, self.lengths), frozen.vocabulary)
+        return Scorer(Predictor(frozen.model, cost_here(self.settings.positions), self.lengths), frozen.vocabulary)
 
     def evaluator(
         self,

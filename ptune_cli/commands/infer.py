@@ -42,7 +42,7 @@ class Infer:
     labels: tuple[str, ...] = ()  # choose among these (rank classification) instead of decoding freely
     target_length: int | None = None  # tokens to decode at most; default: as each prompt was trained
     model: BaseModel | None = None  # default: the base model the prompts name
-    batch_size: int = 64
+    positions: int | None = None  # computed at once, prompt included; default: what is fastest here
 
     def run(self) -> None:
         """Read all lines, predict them in batches sorted by length, write them in their order."""
@@ -67,7 +67,7 @@ class Infer:
         ]
         protocols: list[Protocol] = [self._protocol(prompt) for prompt in own]
         limits = [self.target_length or prompt.target_length for prompt in own]
-        scorer = trained.scorer(prompts, frozen, self.batch_size, max(limits))
+        scorer = trained.scorer(prompts, frozen, self.positions, max(limits))
         table, labels = trained.table(prompts), self.labels or None
         found = scorer.answers(frozen.params, table, ids, sorted(set(protocols)), labels, limits)
         return [found[protocol][i] for i, protocol in enumerate(protocols)]

@@ -52,10 +52,6 @@ class ModelTuning(Experiment):
     def added_length(self) -> int:
         return 0
 
-    @property
-    def microbatch_rows(self) -> int:
-        return self.settings.batch_size // self.settings.microbatches
-
     def drawn(self, layouts: Sequence[Layout]) -> list[Mixture]:
         return [Mixture(self.sources(layouts), self.settings.mixing_limit)]
 
@@ -67,7 +63,7 @@ class ModelTuning(Experiment):
         model = self.settings.model
         shapes = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in parameter_shapes(model.sizes()).items()}
         step, trainable = self._step(T5(model.sizes())), base_model.nested(shapes)
-        return Plan.of(step, trainable, model, self.lengths, self.microbatch_rows, self.mixture())
+        return Plan.of(step, trainable, model, self.batches(self._unchanged), self.mixture())
 
     def run(self, folder: RunFolder) -> Found:
         settings, frozen = self.settings, self.settings.model.load()

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ptune_cli.base_model import Frozen
-from ptune_cli.commands.experiment import Experiment, Found, both_protocols
+from ptune_cli.commands.experiment import Experiment, Found, Layout, both_protocols
 from ptune_cli.evaluation.score import Scores
 from ptune_cli.formats.prompt import PromptFile, prompt_folder, read, write
 from ptune_cli.prompts.bank import Member, layout, slots, table, unchanged
@@ -33,11 +33,11 @@ class PromptTuning(Experiment):
     def plan(self) -> Plan:
         model = self.settings.model
         prompts = {m.name: jax.ShapeDtypeStruct((m.prompt.length, model.sizes().emb_dim), jnp.float32) for m in self.bank}
-        return Plan.of(self._step(T5(model.sizes())), prompts, model, self.lengths, self.microbatch_rows)
+        return Plan.of(self._step(T5(model.sizes())), prompts, model, self.batches(self.layouts))
 
     def run(self, folder: RunFolder) -> Found:
         settings, frozen = self.settings, self.settings.model.load()
-        layouts = [layout(member, own) for member, own in zip(self.bank, slots(self.bank), strict=True)]
+        layouts = self.layouts
         scorer = self.scorer(frozen)
 
         def score(trainable: Mapping[str, Any]) -> dict[str, Scores]:
@@ -76,6 +76,11 @@ class PromptTuning(Experiment):
                 row["prompt"] = str(prompt_folder(folder.path, member.name) / "prompt.safetensors")
             found[task] = untuned, [self.row(m, row, evaluator) for (m, _), row in zip(own, rows, strict=True)]
         return frozen, found
+
+    @property
+    def layouts(self) -> list[Layout]:
+        """Where each member's slots go among an input's ids."""
+        return [layout(member, own) for member, own in zip(self.bank, slots(self.bank), strict=True)]
 
     def first_prompts(self, frozen: Frozen) -> dict[str, jax.Array]:
         """Each member's prompt [P, D] before the first step, from its own seed."""

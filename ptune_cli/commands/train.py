@@ -57,7 +57,7 @@ class Train:
     optimizer: Adafactor | Adam | SGD = Adafactor()
     steps: int = 30_000
     batch_size: int = 32  # rows a step for each prompt
-    microbatches: int = 1  # parts a step is computed in; the same result, less memory
+    positions: int | None = None  # computed at once, prompt included: the same result, less memory; default: what is fastest
     input_length: int = 512  # tokens, EOS included, prompt not; longer inputs are cut
     target_length: int | None = None  # tokens, EOS included; default: the longest target
     truncate_targets: bool = False  # allow a target_length that cuts targets
@@ -67,7 +67,6 @@ class Train:
     split_policy: SplitPolicy = "dev-as-test"  # the paper's; carve: the end of the training split chooses the best step
     carved_rows: int | None = None  # how much is carved; default: a tenth of the training split, 5,000 at most
     protocol: Protocol = "greedy"  # how validation answers; rank scores each label
-    evaluation_batch: int = 64
     z_loss: float = 1e-4
     every: Every = Every()
     offline: bool = field(default=False, metadata={"saved": False})  # download no dataset
@@ -75,11 +74,9 @@ class Train:
     json: bool = field(default=False, metadata={"saved": False})  # print the result as JSON
 
     def __post_init__(self):
-        for name in ("batch_size", "microbatches", "evaluation_batch"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}, expected at least 1")
-        if self.mixing_limit is not None and self.mixing_limit < 1:
-            raise UserError(f"mixing_limit is {self.mixing_limit}, expected at least 1")
+        for name in ("batch_size", "positions", "mixing_limit"):
+            if (given := getattr(self, name)) is not None and given < 1:
+                raise UserError(f"{name} is {given}, expected at least 1")
         if self.steps < 0:
             raise UserError(f"steps is {self.steps}, expected 0 or more")
         if not self.tasks or not self.seeds or not all(0 <= seed < 2**31 for seed in self.seeds):

@@ -15,6 +15,7 @@ import numpy as np
 from ptune_cli.base_model import BaseModel, Frozen
 from ptune_cli.commands import prompt_names
 from ptune_cli.data.batches import Lengths
+from ptune_cli.device import cost_here
 from ptune_cli.errors import UserError, nearest_path
 from ptune_cli.evaluation.predict import Predictor, Protocol
 from ptune_cli.evaluation.score import Scorer
@@ -153,11 +154,11 @@ def input_length(prompts: Sequence[Trained]) -> int:
     return max(prompt.input_length for prompt in prompts)
 
 
-def scorer(prompts: Sequence[Trained], frozen: Frozen, batch: int, target_length: int) -> Scorer:
-    """The scorer that training used."""
+def scorer(prompts: Sequence[Trained], frozen: Frozen, positions: int | None, target_length: int) -> Scorer:
+    """The scorer that training used, with so many positions at once."""
     longest = max(0 if prompt.tuned else prompt.member.prompt.length for prompt in prompts)
     lengths = Lengths(input_length(prompts), target_length, longest)
-    return Scorer(Predictor(frozen.model, batch, lengths), frozen.vocabulary)
+    return Scorer(Predictor(frozen.model, cost_here(positions), lengths), frozen.vocabulary)
 
 
 def _read(place: Path, name: str) -> list[Trained]:

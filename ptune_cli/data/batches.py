@@ -1,26 +1,25 @@
 """Training batches: which rows, in which order, laid out how. Batch t is a pure function of (seed, t).
 
 Nothing is carried from one step to the next, so resuming costs nothing and the order does not depend on how many hosts
-or microbatches there are. A step's rows are sorted by length and split into microbatches, each padded only to the next
-of a few lengths: the same loss and gradient as padding all of them to the longest, for a fraction of the work.
+or microbatches there are. A step's rows are sorted by length and cut into microbatches of a few shapes (`data.microbatches`):
+the same loss and gradient as padding all of them to the longest, for a fraction of the work.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from ptune_cli.errors import UserError
+from ptune_cli.data.microbatches import COSTS, Cost, Shape, choose, cut
 
 if TYPE_CHECKING:
     import jax
 
 Ids: TypeAlias = "np.ndarray | jax.Array"  # NumPy's as they are made here, JAX's inside a compiled step
 
-# Each length is at most 1.5 times the one before, so padding is at most a third; few lengths, few compilations.
-LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+SAMPLED = 16  # steps whose lengths choose the shapes
 
 
 class Batch(NamedTuple):
@@ -79,9 +78,10 @@ class Lengths:
     prompt: int = 0  # rows of the longest prompt that is laid out among the inputs
     eos_id: int = 1
 
-    def compiled(self, length: int) -> int:
-        """The length that rows of up to `length` positions are padded to: the next of `LENGTHS`, or the longest there can be."""
-        return max(length, min(compiled_length(length), self.inputs + self.prompt))
+    @property
+    def longest(self) -> int:
+        """Positions of the longest row, its prompt included."""
+        return self.inputs + self.prompt
 
     def input_ids(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         return np.append(ids[: self.inputs - 1], self.eos_id).astype(np.int32)
@@ -92,22 +92,32 @@ class Lengths:
         return np.append(ids[: self.targets - 1], self.eos_id).astype(np.int32)
 
 
+class Row(NamedTuple):
+    """An example of a step: its ids, laid out, whose it is and what its dropout depends on."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    member: int
+    dropout: tuple[int, int, int]
+
+
+NOTHING = Row(np.zeros(0, np.int32), np.zeros(0, np.int32), 0, (0, 0, 0))  # fills a shape up; without a target it has no loss
+
+
 @dataclass(frozen=True)
 class Batches:
-    """The batches of a bank: at each step `size` rows for each member, in `microbatches` equal parts."""
+    """The batches of a bank: at each step `size` rows for each member, in microbatches whose shapes suit the device."""
 
     sources: Sequence[Drawn]
     size: int
     lengths: Lengths
-    microbatches: int = 1
+    cost: Cost = COSTS["cpu"]
 
-    def __post_init__(self):
-        rows = len(self.sources) * self.size
-        if rows % self.microbatches:
-            raise UserError(
-                f"{rows} rows a step ({len(self.sources)} members x batch size {self.size}) do not divide into "
-                f"{self.microbatches} microbatches"
-            )
+    @cached_property
+    def shapes(self) -> tuple[Shape, ...]:
+        """All shapes that there may be, from the lengths of the first steps."""
+        steps = [[len(row.inputs) for row in self._rows(step)] for step in range(SAMPLED)]
+        return choose(steps, self.lengths.longest, self.cost)
 
     def rows(self, step: int) -> list[np.ndarray]:
         """For each member, the indices [size] of the examples it sees at this step."""
@@ -115,18 +125,18 @@ class Batches:
 
     def __call__(self, step: int) -> list[Batch]:
         """The microbatches of a step, shortest first."""
-        laid = []
+        laid = sorted(self._rows(step), key=lambda row: len(row.inputs))
+        parts = cut([len(row.inputs) for row in laid], self.shapes, self.cost)
+        return [self._pad(laid[part.start : part.stop], part.shape) for part in parts]
+
+    def _rows(self, step: int) -> Iterator[Row]:
         for k, (source, indices) in enumerate(zip(self.sources, self.rows(step), strict=True)):
             for row, i in enumerate(indices):
-                laid.append((*source.example(int(i), self.lengths), k, (source.seed, step, row)))
-        laid.sort(key=lambda example: len(example[0]))
-        part = len(laid) // self.microbatches
-        return [self._pad(laid[i : i + part]) for i in range(0, len(laid), part)]
+                yield Row(*source.example(int(i), self.lengths), k, (source.seed, step, row))
 
-    def _pad(self, rows) -> Batch:
-        inputs, targets, members, dropout = zip(*rows, strict=True)
-        encoder_ids = pad(inputs, self.lengths.compiled(max(map(len, inputs))))
-        padded_targets = pad(targets, self.lengths.targets)
+    def _pad(self, rows: Sequence[Row], shape: Shape) -> Batch:
+        inputs, targets, members, dropout = zip(*rows, *[NOTHING] * (shape.rows - len(rows)), strict=True)
+        encoder_ids, padded_targets = pad(inputs, shape.length), pad(targets, self.lengths.targets)
         segments = (encoder_ids != 0).astype(np.int32), (padded_targets != 0).astype(np.int32)
         member = np.array(members, np.int32)
         return Batch(encoder_ids, segments[0], padded_targets, segments[1], member, np.array(dropout, np.int32))
@@ -142,14 +152,6 @@ def order(seed: int, examples: int, start: int, count: int) -> np.ndarray:
 @lru_cache(maxsize=64)
 def _shuffled(seed: int, examples: int, epoch: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(examples)
-
-
-def compiled_length(length: int) -> int:
-    """The length to pad to: the next of `LENGTHS`, or of multiples of the last."""
-    for n in LENGTHS:
-        if length <= n:
-            return n
-    return -(-length // LENGTHS[-1]) * LENGTHS[-1]
 
 
 def pad(rows: Sequence[np.ndarray], length: int) -> np.ndarray:

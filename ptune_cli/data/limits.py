@@ -14,16 +14,19 @@ def limits(
 ) -> tuple[Lengths, list[str]]:
     """The lengths in tokens (EOS included, prompt not), and a note for each split that loses some.
 
-    `targets` None means the longest target of these splits; `prompt` is the rows of the longest prompt. Raises UserError
-    if targets would be cut and `cut_targets` is false: a cut "not_entailment" is another answer.
+    `targets` None means the longest target of these splits; `prompt` is the rows of the longest prompt. Where no input is as
+    long as `inputs`, the longest of them is the limit. Raises UserError if targets would be cut and `cut_targets` is false: a
+    cut "not_entailment" is another answer.
     """
+    longest_input = max(int(split.input_lengths.max(initial=1)) + 1 for split in splits.values())
     longest = max(int(split.target_lengths.max(initial=0)) + split.targets_end for split in splits.values())
-    found, notes = Lengths(inputs, longest if targets is None else targets, prompt), []
-    if min(found.inputs, found.targets) < 2:
-        raise UserError(f"input_length {found.inputs} and target_length {found.targets} must be at least 2 (one token, EOS)")
+    given = longest if targets is None else targets
+    if min(inputs, given) < 2:
+        raise UserError(f"input_length {inputs} and target_length {given} must be at least 2 (one token, EOS)")
+    found, notes = Lengths(min(inputs, longest_input), given, prompt), []
     for (task, name), split in splits.items():
         for kind, lengths, limit in (
-            ("inputs", split.input_lengths + 1, found.inputs),
+            ("inputs", split.input_lengths + 1, inputs),
             ("targets", split.target_lengths + split.targets_end, found.targets),
         ):
             cut = int(np.count_nonzero(lengths > limit))

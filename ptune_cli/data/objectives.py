@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ptune_cli.data.batches import Batch, compiled_length, pad
+from ptune_cli.data.batches import Batch, pad
+from ptune_cli.data.microbatches import padded_length
 from ptune_cli.data.text import Text
 from ptune_cli.errors import UserError
 from tasks.objectives import Pair, corrupt, split_prefix, window
@@ -86,8 +87,8 @@ class TextBatches:
         return np.random.default_rng((self.seed, step, row))
 
     def _pad(self, rows: list[tuple[Pair, int]], step: int) -> Batch:
-        inputs = pad([p.inputs for p, _ in rows], compiled_length(max(len(p.inputs) for p, _ in rows)))
-        targets = pad([p.targets for p, _ in rows], compiled_length(max(len(p.targets) for p, _ in rows)))
+        inputs = pad([p.inputs for p, _ in rows], padded_length(max(len(p.inputs) for p, _ in rows)))
+        targets = pad([p.targets for p, _ in rows], padded_length(max(len(p.targets) for p, _ in rows)))
         segments = (inputs != 0).astype(np.int32), (targets != 0).astype(np.int32)
         dropout = np.array([(self.seed, step, row) for _, row in rows], np.int32)
         return Batch(inputs, segments[0], targets, segments[1], np.zeros(len(rows), np.int32), dropout)

@@ -1,8 +1,8 @@
 """Predictions for laid-out inputs: decoded text, or the log-likelihood of each label. Every input exactly once.
 
-Inputs are sorted by length and cut into batches of one size; the last is filled with empty rows, whose results are dropped
-by position. A batch may mix the prompts of a bank: the ids say which row of the table goes where. The encoder, which is
-nearly all of the work, runs once per input, however many protocols read its memory.
+Inputs are sorted by length and cut into batches of as many rows as the device computes at once; a batch that is not full is
+filled with empty rows, whose results are dropped by position. A batch may mix the prompts of a bank: the ids say which row of
+the table goes where. The encoder, which is nearly all of the work, runs once per input, however many protocols read its memory.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ptune_cli.data.batches import Lengths, pad
+from ptune_cli.data.microbatches import Cost, padded_length, rows_of
 from ptune_cli.errors import UserError, nearest
 from ptune_cli.prompts.bank import vectors
 from ptune_cli.t5 import generate
@@ -27,10 +28,10 @@ Protocol = Literal["greedy", "beam", "rank"]
 
 
 class Predictor:
-    """The compiled predictions of one model: `batch` rows at once, `lengths.targets` tokens decoded at most."""
+    """The compiled predictions of one model: what `cost` says at once, `lengths.targets` tokens decoded at most."""
 
-    def __init__(self, model: T5, batch: int, lengths: Lengths, beams: int = 1):
-        self.lengths, self._batch = lengths, batch
+    def __init__(self, model: T5, cost: Cost, lengths: Lengths, beams: int = 1):
+        self.lengths, self._cost = lengths, cost
 
         def apply(params, method: str, *args) -> Any:
             return model.apply({"params": params}, *args, method=method)
@@ -66,21 +67,34 @@ class Predictor:
             if protocol not in self._decode:
                 raise UserError(f"no protocol '{protocol}'; {nearest(protocol, get_args(Protocol))}")
         ends = np.full(len(inputs), self.lengths.targets, np.int32) if limits is None else np.asarray(limits, np.int32)
-        order = sorted(range(len(inputs)), key=lambda i: len(inputs[i]))
         found: dict[Protocol, list[Any]] = {protocol: [None] * len(inputs) for protocol in protocols}
-        for start in _shown(range(0, len(order), self._batch)):
-            indices = order[start : start + self._batch]
-            empty = self._batch - len(indices)
+        for indices, length in _shown(self._batches(inputs)):
+            empty = rows_of(length, self._cost) - len(indices)
             rows, end = [inputs[i] for i in indices] + [np.zeros(0, np.int32)] * empty, np.pad(ends[indices], (0, empty))
-            memory = self._encode(params, prompt_table, pad(rows, self.lengths.compiled(max(map(len, rows)))))
+            memory = self._encode(params, prompt_table, pad(rows, length))
             for protocol, out in found.items():
                 answers = np.asarray(self._decode[protocol](params, *memory, labels if protocol == "rank" else end))
                 for i, answer in zip(indices, answers, strict=False):
                     out[i] = answer
         return {protocol: np.stack(out) for protocol, out in found.items()}
 
+    def _batches(self, inputs: Sequence[np.ndarray]) -> list[tuple[list[int], int]]:
+        """(indices, length that they are padded to) of each batch, the shortest first.
 
-def _shown(batches: range) -> Iterable[int]:
+        A row's own length says what it is padded to and beside how many rows: what is scored with it changes no digit.
+        """
+        alike: dict[int, list[int]] = {}
+        for i in sorted(range(len(inputs)), key=lambda i: len(inputs[i])):
+            alike.setdefault(padded_length(len(inputs[i])), []).append(i)
+        return [
+            (own[start : start + rows], length)
+            for length, own in alike.items()
+            for rows in [rows_of(length, self._cost)]
+            for start in range(0, len(own), rows)
+        ]
+
+
+def _shown(batches: Sequence[Any]) -> Iterable[Any]:
     """A bar on the terminal, gone when it is full; nothing where standard error is a file."""
     console = Console(stderr=True)
     return track(batches, "scoring", console=console, transient=True, disable=not console.is_terminal)

@@ -12,7 +12,7 @@ from ptune_cli.reports.report_members import Scored, Settings, members
 from ptune_cli.reports.run_folders import Run
 
 # What is told in a column of its own, or does not matter to a score.
-NO_COLUMN = ("output", "tasks", "seeds", "prompt_lengths", "test_split", "method", "protocol", "microbatches")
+NO_COLUMN = ("output", "tasks", "seeds", "prompt_lengths", "test_split", "method", "protocol", "positions")
 OF_MODEL = ("model.checkpoint", "model.vocabulary", "model.config")  # differ with the base model, which is a column
 MODEL_CONFIG = "model.config."
 # What means nothing to a method. Prompt design trains nothing.

@@ -1,9 +1,8 @@
 """Points of a sweep that train together: prompts that differ in their length or their task alone are one bank, one run.
 
 What is gained is one process, one loaded model that is scored once without a prompt, and one compilation for each length that
-rows are padded to. Short prompts are not made slow by it: the bank's step has as many microbatches as those of its points
-together, and rows are sorted by length before they are cut into them, so a short prompt is padded about as it is alone, and
-the memory of a microbatch is that of the longest prompt alone.
+rows are padded to. Short prompts are not made slow by it: rows are sorted by length before they are cut into microbatches, so a
+short prompt is padded about as it is alone, and a microbatch takes no more memory than the longest prompt's alone.
 
 Tasks join only where `target_length` is set. Without it each task has its own longest target as a limit, which is what answers
 are decoded to and targets padded to; one limit for all would be another result, and more work.
@@ -53,12 +52,11 @@ def company(point: Point) -> str | None:
 def parts(train: Train) -> list[str]:
     """The texts of the points that a bank is instead of, in the order of its members; none for a run of one point."""
     lengths = train.prompt_lengths or (train.prompt.length,)
-    number = len(train.tasks) * len(lengths)
-    if train.method != "prompt" or number == 1 or train.microbatches % number:
+    if train.method != "prompt" or len(train.tasks) * len(lengths) == 1:
         return []
     if len(train.tasks) > 1 and train.target_length is None:
         return []
-    one = _changed(train, prompt_lengths=(), microbatches=train.microbatches // number)
+    one = _changed(train, prompt_lengths=())
     return [
         text(replace(one, tasks=(task,), prompt=replace(train.prompt, length=length)))
         for task in train.tasks
@@ -91,8 +89,7 @@ def _arguments(points: Sequence[Point]) -> list[str]:
     first = points[0]
     tasks = dict.fromkeys(point.train.tasks[0] for point in points)
     lengths = dict.fromkeys(str(point.train.prompt.length) for point in points)
-    changed = {"microbatches": str(first.train.microbatches * len(points))}
-    changed |= {TASKS: ",".join(tasks)} if len(tasks) > 1 else {}
+    changed = {TASKS: ",".join(tasks)} if len(tasks) > 1 else {}
     changed |= {"prompt_lengths": ",".join(lengths)} if len(lengths) > 1 else {}
     left_out = {"output", *changed, *([LENGTH] if len(lengths) > 1 else [])}
     given = zip(first.arguments[::2], first.arguments[1::2], strict=True)

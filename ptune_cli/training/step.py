@@ -99,8 +99,16 @@ class Step:
 
     def compile(self, state: State, frozen: Tree, batch: Batch) -> jax.stages.Compiled:
         """One microbatch's compiled program, from real or abstract arguments, for its account of memory and FLOPs."""
+        return self._lower(state, frozen, batch).compile()
+
+    def operations(self, state: State, frozen: Tree, batch: Batch) -> float:
+        """Floating-point operations of one microbatch, as XLA counts them before it optimises; NaN where it does not."""
+        analysis = self._lower(state, frozen, batch).cost_analysis()
+        return analysis["flops"] if analysis else float("nan")
+
+    def _lower(self, state: State, frozen: Tree, batch: Batch) -> jax.stages.Lowered:
         total = state.trainable, jax.eval_shape(self._zeros)
-        return self._add.lower(total, state.trainable, frozen, batch).compile()
+        return self._add.lower(total, state.trainable, frozen, batch)
 
     def _zeros(self) -> Sums:
         # Three arrays, not one thrice: `_add` takes over the buffers it is given.
