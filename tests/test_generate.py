@@ -64,17 +64,18 @@ def assert_greedy(ids, log_p):
         ("float32", 1e-5),  # the same, of 1e-7 (seen: 1e-6)
     ],
 )
-def test_cached_decoding_equals_teacher_forcing(dtype, tolerance, x64):
+@pytest.mark.parametrize("queries", [1, 8])  # fewer than a head's 8 dimensions: the memory is read without keys and values
+def test_cached_decoding_equals_teacher_forcing(dtype, tolerance, queries, x64):
     c = tiny.config(num_encoder_layers=1, dtype=dtype)
     params = {"params": tiny.weights(c)}
     ids = pad([[5, 9, 33, 7, 1], [50, 1], [17, 60, 1]], 8)
     targets = np.random.default_rng(1).integers(0, 64, (3, LENGTH))
-    segments, empty = (ids != 0).astype(np.int32), jnp.zeros((3, LENGTH, c.num_heads, c.head_dim), dtype)
+    segments, empty = (ids != 0).astype(np.int32), jnp.zeros((3, c.num_heads, LENGTH, c.head_dim), dtype)
     apply = partial(T5(c).apply, params)
 
     @jax.jit
     def cross_of(ids):
-        return apply(apply(apply(ids, method="embed"), segments, method="encode"), method="cross")
+        return apply(apply(apply(ids, method="embed"), segments, method="encode"), queries, method="cross")
 
     @jax.jit
     def one(token, cross, past, index):

@@ -13,7 +13,7 @@ from ptune_cli import config
 from ptune_cli.base_model import BaseModel
 from ptune_cli.data.batches import Batch, pad
 from ptune_cli.t5.config import parameter_count, parameter_shapes
-from ptune_cli.t5.layers import dropout, relative_bucket
+from ptune_cli.t5.layers import dropout, relative_bucket, rounded_product
 from ptune_cli.t5.model import T5
 from ptune_cli.training.step import dropout_keys, shift_right
 
@@ -174,3 +174,27 @@ def test_no_rate_or_no_keys_is_no_dropout():
     x, keys = jnp.ones((2, 3, 4)), keys_of(0, 0, range(2))
     assert dropout(x, keys, 0.0) is x
     assert dropout(x, None, 0.5) is x
+
+
+def test_products_of_rounded_operands_are_summed_in_float32_as_are_their_gradients():
+    random = np.random.default_rng(0)
+    x, kernel, of_y = (random.normal(size=shape).astype(np.float32) for shape in ((3, 5, 300), (300, 7), (3, 5, 7)))
+    y, gradients = jax.vjp(lambda x, kernel: rounded_product(x, kernel, "bfloat16"), x, kernel)
+    of_x, of_kernel = gradients(of_y)
+    x, kernel, of_y = (np.asarray(jnp.asarray(a, jnp.bfloat16), np.float64) for a in (x, kernel, of_y))
+    for found, expected in (
+        (y, x @ kernel),
+        (of_x, of_y @ kernel.T),
+        (of_kernel, x.reshape(-1, 300).T @ of_y.reshape(-1, 7)),
+    ):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)  # of sums of 300 numbers; bfloat16 sums are 0.1 off
+
+
+def test_rounded_operands_change_logits_by_their_rounding_alone():
+    ids, targets = np.random.default_rng(0).integers(2, 64, (2, 4, 9))
+    exact, rounded = (
+        T5(tiny.config(operands=operands)).apply({"params": tiny.weights(tiny.config())}, ids, targets)
+        for operands in (None, "bfloat16")
+    )
+    assert rounded.dtype == np.float32 and 0 < np.abs(exact - rounded).max() < 0.1 * np.abs(exact).max()

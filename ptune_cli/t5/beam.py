@@ -37,9 +37,9 @@ def beam_search(model: T5, params, memory, segments, limits: jax.Array, length: 
         return model.apply({"params": params}, *args, method=method)
 
     c, rows = model.config, memory.shape[0]
-    cross = jax.tree.map(lambda x: jnp.repeat(x, beams, axis=0), apply("cross", memory))
+    cross = jax.tree.map(lambda x: jnp.repeat(x, beams, axis=0), apply("cross", memory, beams * length))
     seen = jnp.repeat(segments, beams, axis=0)
-    empty = jnp.zeros((rows * beams, length, c.num_heads, c.head_dim), memory.dtype)
+    empty = jnp.zeros((rows * beams, c.num_heads, length, c.head_dim), memory.dtype)
 
     def going(s: Search):
         best_possible = s.live_log_p.max(axis=1) / _penalty(limits, alpha)

@@ -1,6 +1,7 @@
 """The sizes of a T5, and the table of its parameters: T5X's names and shapes, with nothing allocated."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,7 @@ class T5Config:
     logits_via_embedding: bool = False
     dropout_rate: float = 0.1
     dtype: str = "float32"  # of the activations; norms, softmax and logits are float32 at least
+    operands: Literal["bfloat16"] | None = None  # of products with kernels, where not the activations': accumulated in theirs
     relative_buckets: int = 32
     relative_max_distance: int = 128
     relative_bias_per_layer: bool = False  # T5X's scanned network (scalable_t5); T5 shares one among a stack's layers

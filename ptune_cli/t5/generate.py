@@ -20,8 +20,8 @@ def greedy(model: T5, params, memory: jax.Array, segments: jax.Array, limits: ja
         return model.apply({"params": params}, *args, method=method)
 
     c, rows = model.config, memory.shape[0]
-    cross = apply("cross", memory)
-    empty = jnp.zeros((rows, length, c.num_heads, c.head_dim), memory.dtype)
+    cross = apply("cross", memory, length)
+    empty = jnp.zeros((rows, c.num_heads, length, c.head_dim), memory.dtype)
     past = [(empty, empty)] * c.num_decoder_layers
 
     def going(carry):
@@ -51,7 +51,7 @@ def log_likelihoods(model: T5, params, memory: jax.Array, segments: jax.Array, t
         rows = jnp.broadcast_to(target[None], (memory.shape[0], target.shape[0]))
         before = jnp.pad(rows, ((0, 0), (1, 0)))[:, :-1]
         real = (rows > 0).astype(jnp.int32)
-        logits = apply("decode", apply("embed", before), memory, real, jnp.minimum(segments, 1))
+        logits = apply("decode", apply("embed", before), memory, real, jnp.minimum(segments, 1), None, targets.size)
         chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), rows[..., None], axis=-1)[..., 0]
         return jnp.sum(chosen * real, axis=1)
 

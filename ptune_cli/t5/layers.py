@@ -2,6 +2,7 @@
 
 import functools
 import zlib
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -91,6 +92,55 @@ def relative_bucket(distance: np.ndarray, bidirectional: bool, buckets: int, max
     return bucket + np.where(n < exact, n, large)
 
 
+class Linear(nn.Module):
+    """A matrix product without bias, as `flax.linen.Dense`, whose kernel [inputs, outputs] others may read."""
+
+    inputs: int
+    outputs: int
+    config: T5Config
+    init: Callable
+
+    def setup(self):
+        self.kernel = self.param("kernel", self.init, (self.inputs, self.outputs))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = x.astype(self.config.dtype)
+        if self.config.operands is None:
+            return x @ self.kernel.astype(x.dtype)
+        return rounded_product(x, self.kernel, self.config.operands)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def rounded_product(x: jax.Array, kernel: jax.Array, operands: str) -> jax.Array:
+    """x [..., N] @ kernel [N, M] of operands rounded to a dtype, accumulated in x's; gradients are made in the same way.
+
+    On a CPU with bfloat16 products it is 1.7 times as fast as float32. Left to itself JAX would round the gradients' sums too.
+    """
+    return _rounded(x, kernel, operands)
+
+
+def _rounded(x: jax.Array, kernel: jax.Array, operands: str) -> jax.Array:
+    pair = x.astype(operands), kernel.astype(operands)
+    return jax.lax.dot_general(*pair, (((x.ndim - 1,), (0,)), ((), ())), preferred_element_type=x.dtype)
+
+
+def _forward(x, kernel, operands):
+    return _rounded(x, kernel, operands), (x, kernel)
+
+
+def _backward(operands, saved, gradient):
+    x, kernel = saved
+    rows, of_rows = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
+    return _rounded(gradient, kernel.T, operands), _rounded(rows.T, of_rows, operands).astype(kernel.dtype)
+
+
+rounded_product.defvjp(_forward, _backward)
+
+
+# What attention reads: keys and values [B, H, K, head_dim], or the vectors [B, K, D] that they would be made from.
+Source = tuple[jax.Array, jax.Array] | jax.Array
+
+
 class Attention(nn.Module):
     """Multi-head attention without biases and without 1/sqrt(d): T5 folds that into the query's initialisation."""
 
@@ -103,28 +153,51 @@ class Attention(nn.Module):
         def query_init(*args):
             return fan_in(*args) / np.sqrt(c.head_dim).astype(np.float32)
 
-        self.query = nn.Dense(joined, use_bias=False, dtype=c.dtype, kernel_init=query_init)
-        self.key = nn.Dense(joined, use_bias=False, dtype=c.dtype, kernel_init=fan_in)
-        self.value = nn.Dense(joined, use_bias=False, dtype=c.dtype, kernel_init=fan_in)
-        self.out = nn.Dense(c.emb_dim, use_bias=False, dtype=c.dtype, kernel_init=fan_in)
+        self.query = Linear(c.emb_dim, joined, c, query_init)
+        self.key = Linear(c.emb_dim, joined, c, fan_in)
+        self.value = Linear(c.emb_dim, joined, c, fan_in)
+        self.out = Linear(joined, c.emb_dim, c, fan_in)
 
     def keys_values(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Keys and values [B, T, H, head_dim] of x [B, T, D]."""
+        """Keys and values [B, H, T, head_dim] of x [B, T, D]."""
         return self._heads(self.key(x)), self._heads(self.value(x))
 
-    def __call__(self, x: jax.Array, keys_values, bias: jax.Array, mask: jax.Array, dropout_keys=None) -> jax.Array:
-        """x [B, Q, D] attends to keys and values [B, K, H, head_dim]; bias [1, H, Q, K]; mask [B, Q, K], True to see."""
-        key, value = keys_values
-        logits = at_least_float32(jnp.einsum("bqhd,bkhd->bhqk", self._heads(self.query(x)), key))
+    def source(self, memory: jax.Array, queries: int) -> Source:
+        """What so many queries a row read of the memory [B, T, D]: itself, where they are fewer than a head has dimensions.
+
+        (q Wk^T) memory^T are the same logits as q (memory Wk)^T, and cost less when targets are short: every memory position
+        takes head_dim products for its key, and one for each query without it.
+        """
+        return memory if queries < self.config.head_dim else self.keys_values(memory)
+
+    def __call__(self, x: jax.Array, source: Source, bias: jax.Array, mask: jax.Array, dropout_keys=None) -> jax.Array:
+        """x [B, Q, D] attends to a source of K positions; bias [1, H, Q, K]; mask [B, Q, K], True to see."""
+        query = self._heads(self.query(x))
+        if isinstance(source, tuple):
+            logits = jnp.einsum("bhqd,bhkd->bhqk", query, source[0])
+        else:
+            logits = jnp.einsum("bhqm,bkm->bhqk", jnp.einsum("bhqd,mhd->bhqm", query, self._kernel(self.key)), source)
+        logits = at_least_float32(logits)
         logits = logits + bias.astype(logits.dtype) + jnp.where(mask, 0.0, MASKED).astype(logits.dtype)[:, None]
-        weights = jax.nn.softmax(logits, axis=-1).astype(x.dtype)
+        # Softmax, divided by its sum only behind the product with the values, which is head_dim numbers for K.
+        weights = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
+        total = weights.sum(axis=-1, keepdims=True)
         keys = fold(dropout_keys, zlib.crc32("/".join(self.path).encode()))
-        weights = dropout(weights, keys, self.config.dropout_rate, length=weights.shape[-1])
-        y = jnp.einsum("bhqk,bkhd->bqhd", weights, value)
-        return self.out(y.reshape(*y.shape[:2], -1))
+        weights = dropout(weights.astype(x.dtype), keys, self.config.dropout_rate, length=weights.shape[-1])
+        if isinstance(source, tuple):
+            y = jnp.einsum("bhqk,bhkd->bhqd", weights, source[1])
+        else:
+            y = jnp.einsum("bhqm,mhd->bhqd", jnp.einsum("bhqk,bkm->bhqm", weights, source), self._kernel(self.value))
+        y = (y / total).astype(x.dtype)
+        return self.out(jnp.swapaxes(y, 1, 2).reshape(*x.shape[:2], -1))
 
     def _heads(self, x: jax.Array) -> jax.Array:
-        return x.reshape(*x.shape[:2], self.config.num_heads, self.config.head_dim)
+        # Heads before positions: attention is then a batch of plain matrix products, a quarter faster on a CPU.
+        return jnp.swapaxes(x.reshape(*x.shape[:2], self.config.num_heads, self.config.head_dim), 1, 2)
+
+    def _kernel(self, linear: Linear) -> jax.Array:
+        """[D, H, head_dim]."""
+        return linear.kernel.astype(self.config.dtype).reshape(-1, self.config.num_heads, self.config.head_dim)
 
 
 class Mlp(nn.Module):
@@ -136,8 +209,8 @@ class Mlp(nn.Module):
     def __call__(self, x: jax.Array, dropout_keys=None) -> jax.Array:
         c, factors = self.config, []
         for name, activation in zip(mlp_inputs(c), c.mlp_activations, strict=True):
-            y = nn.Dense(c.mlp_dim, use_bias=False, dtype=c.dtype, kernel_init=fan_in_truncated, name=name)(x)
+            y = Linear(c.emb_dim, c.mlp_dim, c, fan_in_truncated, name=name)(x)
             factors.append(ACTIVATIONS[activation](y))
         keys = fold(dropout_keys, zlib.crc32("/".join(self.path).encode()))
         product = dropout(functools.reduce(jnp.multiply, factors), keys, c.dropout_rate)
-        return nn.Dense(c.emb_dim, use_bias=False, dtype=c.dtype, kernel_init=fan_in_truncated, name="wo")(product)
+        return Linear(c.mlp_dim, c.emb_dim, c, fan_in_truncated, name="wo")(product)

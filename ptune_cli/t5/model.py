@@ -6,15 +6,27 @@ position sees only its own segment, so several examples can share a row.
 """
 
 import zlib
+from dataclasses import replace
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from ptune_cli.t5.config import SUBLAYERS, T5Config
-from ptune_cli.t5.layers import Attention, Mlp, Norm, RelativeBias, at_least_float32, dropout, fan_in_truncated, fold
+from ptune_cli.t5.layers import (
+    Attention,
+    Linear,
+    Mlp,
+    Norm,
+    RelativeBias,
+    Source,
+    at_least_float32,
+    dropout,
+    fan_in_truncated,
+    fold,
+)
 
-KeysValues = tuple[jax.Array, jax.Array]  # [B, T, H, head_dim] each
+KeysValues = tuple[jax.Array, jax.Array]  # [B, H, T, head_dim] each
 
 
 class Layer(nn.Module):
@@ -35,12 +47,12 @@ class Layer(nn.Module):
         x = x + self._drop(self.attention(h, self.attention.keys_values(h), bias, mask, dropout_keys), 1, dropout_keys)
         return x + self._drop(self.mlp(self.pre_mlp_layer_norm(x), dropout_keys), 2, dropout_keys)
 
-    def decode(self, x, cross: KeysValues, biases, masks, dropout_keys, past: KeysValues | None = None, index=0):
+    def decode(self, x, cross: Source, biases, masks, dropout_keys, past: KeysValues | None = None, index=0):
         """The layer over all targets, or with `past` over the one at `index`, whose keys and values join the cache."""
         h = self.pre_self_attention_layer_norm(x)
         present = self.self_attention.keys_values(h)
         if past is not None:
-            present = jax.tree.map(lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, index, 1), past, present)
+            present = jax.tree.map(lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, index, 2), past, present)
         x = x + self._drop(self.self_attention(h, present, biases[0], masks[0], dropout_keys), 1, dropout_keys)
         h = self.pre_cross_attention_layer_norm(x)
         x = x + self._drop(self.encoder_decoder_attention(h, cross, biases[1], masks[1], dropout_keys), 2, dropout_keys)
@@ -66,8 +78,8 @@ class Stack(nn.Module):
         setattr(self, f"{self.stack}_norm", Norm(c.dtype))
         if self.stack == "decoder" and not c.logits_via_embedding:
             # Logits in float32 at least: bfloat16 has 8 bits for a choice among 32,128 words.
-            dtype = jnp.promote_types(c.dtype, jnp.float32)
-            self.logits_dense = nn.Dense(c.vocab_size, use_bias=False, dtype=dtype, kernel_init=fan_in_truncated)
+            exact = replace(c, dtype=str(jnp.promote_types(c.dtype, jnp.float32)), operands=None)
+            self.logits_dense = Linear(c.emb_dim, c.vocab_size, exact, fan_in_truncated)
 
     def encode(self, x, segments, dropout_keys):
         mask = (segments[:, :, None] == segments[:, None, :]) & (segments[:, None, :] > 0)
@@ -77,7 +89,7 @@ class Stack(nn.Module):
             x = layer.encode(x, bias, mask, dropout_keys)
         return self._drop(self.encoder_norm(x), 2, dropout_keys)
 
-    def decode(self, x, memory, segments, memory_segments, dropout_keys):
+    def decode(self, x, memory, segments, memory_segments, dropout_keys, queries):
         s = x.shape[1]
         causal = jnp.tril(jnp.ones((s, s), bool))[None]
         masks = (
@@ -86,15 +98,15 @@ class Stack(nn.Module):
         )
         no_bias = jnp.zeros((1, 1, 1, 1), x.dtype)
         x = self._drop(x, 1, dropout_keys)
-        for layer, bias, cross in zip(self.layers, self._biases(s), self.cross(memory), strict=True):
+        for layer, bias, cross in zip(self.layers, self._biases(s), self.cross(memory, queries), strict=True):
             x, _ = layer.decode(x, cross, (bias, no_bias), masks, dropout_keys)
         return self._drop(self.decoder_norm(x), 2, dropout_keys)
 
-    def cross(self, memory) -> list[KeysValues]:
-        return [layer.encoder_decoder_attention.keys_values(memory) for layer in self.layers]
+    def cross(self, memory, queries: int) -> list[Source]:
+        return [layer.encoder_decoder_attention.source(memory, queries) for layer in self.layers]
 
     def decode_one(self, x, cross, past, index, memory_segments):
-        length = past[0][0].shape[1]
+        length = past[0][0].shape[2]
         masks = (
             jnp.broadcast_to(jnp.arange(length)[None, None, :] <= index, (x.shape[0], 1, length)),
             memory_segments[:, None, :] > 0,
@@ -135,14 +147,17 @@ class T5(nn.Module):
         """Memory [B, T, D] of vectors x [B, T, D]; segments [B, T] int32; one dropout key per row, or None."""
         return self.encoder.encode(x, segments, dropout_keys)
 
-    def decode(self, x, memory, target_segments, memory_segments, dropout_keys=None) -> jax.Array:
-        """Logits [B, S, V] float32 of decoder inputs x [B, S, D] (vectors) over memory [B, T, D]."""
-        y = self.decoder.decode(x, memory, target_segments, memory_segments, dropout_keys)
+    def decode(self, x, memory, target_segments, memory_segments, dropout_keys=None, queries: int | None = None) -> jax.Array:
+        """Logits [B, S, V] float32 of decoder inputs x [B, S, D] (vectors) over memory [B, T, D].
+
+        `queries` is how many positions read a row of memory in all, if this is one of several calls (of a vmap) that do.
+        """
+        y = self.decoder.decode(x, memory, target_segments, memory_segments, dropout_keys, queries or x.shape[1])
         return self._logits(y)
 
-    def cross(self, memory) -> list[KeysValues]:
-        """The decoder's cross-attention keys and values of each layer, computed once per input."""
-        return self.decoder.cross(memory)
+    def cross(self, memory, queries: int) -> list[Source]:
+        """What each layer's cross-attention reads for `queries` decoded positions, computed once per input."""
+        return self.decoder.cross(memory, queries)
 
     def decode_one(self, x, cross, past, index, memory_segments) -> tuple[jax.Array, list[KeysValues]]:
         """Logits [B, V] of the one decoder input x [B, 1, D] at position `index`, and the cache with it added."""
