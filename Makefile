@@ -42,6 +42,10 @@ transfer: setup ## the paper's Table 1 in small: the embedded model, trained on 
 table1 table2: setup ## the paper's Tables 1 (SQuAD to MRQA) and 2 (QQP and MRPC): MODEL=checkpoint VOCABULARY=spiece.model (resumes)
 	$(BIN)/ptune transfer --gin transfers/$@.gin $(if $(MODEL),--model $(MODEL)) $(if $(VOCABULARY),--vocabulary $(VOCABULARY))
 
+# PEFT: the Python of an environment with torch, transformers and peft; without it `make bench` says how to make one.
+bench: setup ## how fast a prompt is tuned, beside plain JAX and (PEFT=python) Hugging Face PEFT (2 cores: about 10 minutes)
+	$(BIN)/python -m benchmarks.prompt_step --tasks $(or $(TASK),copa$(comma)boolq) --batch 16 --rounds 2 $(if $(PEFT),--peft $(PEFT))
+
 test: setup ## run every test
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
@@ -74,4 +78,4 @@ family: corpus ## pre-train the embedded models again, and ship them (2 cores: a
 	  $(BIN)/python -m corpora.model_card $$size || exit 1; \
 	done
 
-.PHONY: help setup demo sweep figure1 figure3a figure3b figure3c figure3d table3 report transfer table1 table2 test lint wheel-test corpus family
+.PHONY: help setup demo sweep figure1 figure3a figure3b figure3c figure3d table3 report transfer table1 table2 bench test lint wheel-test corpus family

@@ -23,27 +23,13 @@ ROOT = Path(__file__).parents[1]
 # A ptune command that writes to the file argv[1] how many programs XLA compiled for it.
 COUNTED = """
 import sys
-from jax import monitoring
+from benchmarks.compilations import Compilations
 from ptune_cli import cli
 
-compiled = 0
-
-
-def ended(event, *_, **__):
-    global compiled
-    compiled += event == "/jax/core/compile/backend_compile_duration"
-
-
-def happened(event, **_):
-    global compiled
-    compiled -= event == "/jax/compilation_cache/cache_hits"  # reading one counts as a compilation too
-
-
-monitoring.register_event_duration_secs_listener(ended)
-monitoring.register_event_listener(happened)
+compiled = Compilations()
 code = cli.main(sys.argv[2:])
 with open(sys.argv[1], "w") as file:
-    file.write(str(compiled))
+    file.write(str(compiled.count))
 sys.exit(code)
 """
 

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.matrix_product import peak
 from ptune_cli import config
 from ptune_cli.commands.pretrain import Pretrain
 from ptune_cli.data.batches import Batch
@@ -24,22 +25,7 @@ from ptune_cli.data.text import Text
 from ptune_cli.t5.model import T5
 from ptune_cli.training.step import Step, start, weight_loss
 
-SIDE = 2048  # of the square matrices whose product is the peak
 DOCUMENT = 200  # tokens
-
-
-def peak() -> Callable[[], float]:
-    """A function that measures float32 operations a second of a matrix product."""
-    matrix = jnp.ones((SIDE, SIDE))
-    product = jax.jit(lambda a: a @ a)
-    jax.block_until_ready(product(matrix))
-
-    def measured() -> float:
-        began = time.monotonic()
-        jax.block_until_ready(product(matrix))
-        return 2 * SIDE**3 / (time.monotonic() - began)
-
-    return measured
 
 
 def text(vocabulary: int, tokens: int = 200_000) -> Text:

@@ -1,0 +1,86 @@
+"""ptune's own step as a worker: a bank of prompts over one frozen model, as `ptune train` runs it, without dropout.
+
+python -m benchmarks.prompt_step starts it
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import unflatten_dict
+
+from benchmarks import worker
+from benchmarks.compilations import Compilations
+from benchmarks.rows import LONGEST, TARGETS, Rows, lengths
+from ptune_cli.data.batches import Batches, Lengths, Source
+from ptune_cli.formats import huggingface
+from ptune_cli.prompts.bank import Member, Prompt, layout, members, slots
+from ptune_cli.t5.model import T5
+from ptune_cli.training.optimizer import Adafactor
+from ptune_cli.training.step import Step, prompt_loss, start
+
+POSITIONS = 1200  # of a microbatch: on a CPU larger ones are slower, as are much smaller ones
+
+
+class InOrder(Source):
+    """A member's rows as the file has them, so that all systems see the same ones."""
+
+    def order(self, start: int, count: int) -> np.ndarray:
+        return np.arange(start, start + count)
+
+
+@dataclass(frozen=True)
+class Unpadded:
+    """Inputs [N, T] and targets [N, S] as `Examples`: without EOS and padding."""
+
+    padded_inputs: np.ndarray
+    padded_targets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.padded_inputs)
+
+    def inputs(self, i: int) -> np.ndarray:
+        return np.trim_zeros(self.padded_inputs[i])[:-1]
+
+    def targets(self, i: int) -> np.ndarray:
+        return np.trim_zeros(self.padded_targets[i])[:-1]
+
+
+def batches(rows: Rows, task: str, bank: Sequence[Member], size: int) -> Batches:
+    """The task's batches for all members, in microbatches of about POSITIONS."""
+    places = zip(bank, slots(bank), strict=True)
+    sources = [InOrder(Unpadded(*rows.of(task, k)), k, layout(*place)) for k, place in enumerate(places)]
+    row = lengths(rows.of(task)[0]).mean() + len(rows.prompt)
+    equal = [n for n in range(1, len(bank) * size + 1) if len(bank) * size % n == 0]
+    microbatches = min(equal, key=lambda n: abs(len(bank) * size / n * row - POSITIONS))
+    return Batches(sources, size, Lengths(LONGEST, TARGETS[1], len(rows.prompt)), microbatches)
+
+
+def load(options: argparse.Namespace) -> worker.Step:
+    """The step of a bank of `options.members` prompts, all with the same start."""
+    rows = Rows(options.rows, options.batch)
+    config, flat = huggingface.read(options.model, options.dtype)
+    params = jax.tree.map(jnp.asarray, unflatten_dict(flat, sep="/"))
+    bank = members(["rows"], [Prompt(length=len(rows.prompt))], range(options.members))
+    names, optimizer = [member.name for member in bank], Adafactor().build()
+    model = T5(replace(config, dtype=options.dtype, dropout_rate=0.0))
+    step = Step(prompt_loss(model, names, z_loss=0.0), optimizer, names)
+    state = start({name: jnp.array(rows.prompt) for name in names}, optimizer)
+    of_task = {task: batches(rows, task, bank, options.batch) for task in rows.tasks}
+
+    def run(task: str, t: int) -> dict[str, Any]:
+        nonlocal state
+        state, metrics = jax.block_until_ready(step(state, params, of_task[task](t)))
+        return {"loss": float(metrics["loss"][0])}
+
+    return run
+
+
+if __name__ == "__main__":
+    flags = worker.arguments()
+    flags.add_argument("--members", type=int, default=1)
+    worker.serve(load, flags.parse_args(), ("jax", "jaxlib"), Compilations())
