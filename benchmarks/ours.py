@@ -15,22 +15,21 @@ from flax.traverse_util import unflatten_dict
 
 from benchmarks import worker
 from benchmarks.compilations import Compilations
-from benchmarks.rows import LONGEST, TARGETS, Rows, lengths
+from benchmarks.rows import LONGEST, TARGETS, Rows
 from ptune_cli.data.batches import Batches, Lengths, Source
+from ptune_cli.device import cost_here
 from ptune_cli.formats import huggingface
 from ptune_cli.prompts.bank import Member, Prompt, layout, members, slots
 from ptune_cli.t5.model import T5
 from ptune_cli.training.optimizer import Adafactor
 from ptune_cli.training.step import Step, prompt_loss, start
 
-POSITIONS = 1200  # of a microbatch: on a CPU larger ones are slower, as are much smaller ones
-
 
 class InOrder(Source):
-    """A member's rows as the file has them, so that all systems see the same ones."""
+    """A member's rows as the file has them, so that all systems see the same ones; from the first again behind the last."""
 
     def order(self, start: int, count: int) -> np.ndarray:
-        return np.arange(start, start + count)
+        return np.arange(start, start + count) % len(self.examples)
 
 
 @dataclass(frozen=True)
@@ -51,13 +50,10 @@ class Unpadded:
 
 
 def batches(rows: Rows, task: str, bank: Sequence[Member], size: int) -> Batches:
-    """The task's batches for all members, in microbatches of about POSITIONS."""
+    """The task's batches for all members, cut into microbatches as `ptune train` does."""
     places = zip(bank, slots(bank), strict=True)
     sources = [InOrder(Unpadded(*rows.of(task, k)), k, layout(*place)) for k, place in enumerate(places)]
-    row = lengths(rows.of(task)[0]).mean() + len(rows.prompt)
-    equal = [n for n in range(1, len(bank) * size + 1) if len(bank) * size % n == 0]
-    microbatches = min(equal, key=lambda n: abs(len(bank) * size / n * row - POSITIONS))
-    return Batches(sources, size, Lengths(LONGEST, TARGETS[1], len(rows.prompt)), microbatches)
+    return Batches(sources, size, Lengths(LONGEST, TARGETS[1], len(rows.prompt)), cost_here())
 
 
 def load(options: argparse.Namespace) -> worker.Step:
@@ -67,7 +63,8 @@ def load(options: argparse.Namespace) -> worker.Step:
     params = jax.tree.map(jnp.asarray, unflatten_dict(flat, sep="/"))
     bank = members(["rows"], [Prompt(length=len(rows.prompt))], range(options.members))
     names, optimizer = [member.name for member in bank], Adafactor().build()
-    model = T5(replace(config, dtype=options.dtype, dropout_rate=0.0))
+    operands = "bfloat16" if options.dtype == "bfloat16" else None  # activations are float32 in any case
+    model = T5(replace(config, operands=operands, dropout_rate=0.0))
     step = Step(prompt_loss(model, names, z_loss=0.0), optimizer, names)
     state = start({name: jnp.array(rows.prompt) for name in names}, optimizer)
     of_task = {task: batches(rows, task, bank, options.batch) for task in rows.tasks}
