@@ -130,3 +130,9 @@ def test_a_prompt_step_is_told_beside_the_plain_one_and_peft_is_skipped_without_
         assert min(line[key] for key in ("share", "peak_mb", "compiled", "compile_seconds")) > 0
         assert line["first_step_seconds"] > line["seconds"]
         assert line["cpu"] and line["versions"]["jax"] == jax.__version__
+
+
+def test_what_a_microbatch_takes_is_told_for_each_shape():
+    found = lines("benchmarks.shapes", "--size", "small", "--shapes", "1x24,2x32", "--rounds", "1")
+    assert [line[:3] for line in found] == [["1", "24", "24"], ["2", "32", "64"]]
+    assert all(float(number) > 0 for line in found for number in line[3:])

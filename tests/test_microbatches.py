@@ -49,7 +49,7 @@ def test_a_handful_of_shapes_leaves_little_padding(mean, rows):
     assert 1 <= len(shapes) <= MOST and max(shape.length for shape in shapes) == 612
     assert all(shape.rows * shape.length <= cost.positions for shape in shapes)
     computed = sum(part.shape.rows * part.shape.length for step in steps for part in cut(sorted(step), shapes, cost))
-    assert computed <= 1.30 * steps.sum()
+    assert computed <= 1.20 * steps.sum()
 
 
 def test_shapes_are_a_function_of_the_lengths_and_one_more_never_costs():
