@@ -43,7 +43,7 @@ table1 table2: setup ## the paper's Tables 1 (SQuAD to MRQA) and 2 (QQP and MRPC
 	$(BIN)/ptune transfer --gin transfers/$@.gin $(if $(MODEL),--model $(MODEL)) $(if $(VOCABULARY),--vocabulary $(VOCABULARY))
 
 # PEFT: the Python of an environment with torch, transformers and peft; without it `make bench` says how to make one.
-bench: setup ## how fast a prompt is tuned, beside plain JAX and (PEFT=python) Hugging Face PEFT (2 cores: about 10 minutes)
+bench: setup ## how fast a prompt is tuned, beside plain JAX and (PEFT=python) Hugging Face PEFT
 	$(BIN)/python -m benchmarks.prompt_step --tasks $(or $(TASK),copa$(comma)boolq) --batch 16 --rounds 2 $(if $(PEFT),--peft $(PEFT))
 
 test: setup ## run every test

@@ -156,8 +156,7 @@ def input_length(prompts: Sequence[Trained]) -> int:
 
 def scorer(prompts: Sequence[Trained], frozen: Frozen, positions: int | None, target_length: int) -> Scorer:
     """The scorer that training used, with so many positions at once."""
-    longest = max(0 if prompt.tuned else prompt.member.prompt.length for prompt in prompts)
-    lengths = Lengths(input_length(prompts), target_length, longest)
+    lengths = Lengths(input_length(prompts), target_length)
     return Scorer(Predictor(frozen.model, cost_here(positions), lengths), frozen.vocabulary)
 
 

@@ -98,10 +98,10 @@ class Linear(nn.Module):
     inputs: int
     outputs: int
     config: T5Config
-    init: Callable
+    kernel_init: Callable  # not `init`, which is a method of every module
 
     def setup(self):
-        self.kernel = self.param("kernel", self.init, (self.inputs, self.outputs))
+        self.kernel = self.param("kernel", self.kernel_init, (self.inputs, self.outputs))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         x = x.astype(self.config.dtype)
