@@ -43,9 +43,9 @@ class Cost:
         return self.fixed + shape.rows * shape.length * (1 + shape.length / self.attention)
 
 
-# On a CPU a microbatch has to fit its caches. On two cores with T5 1.1 small a position takes 0.60 ms in 12 rows of 128, 0.64 in
-# 6 of 256, 0.72 in 2 of 612 and 0.83 in 4 of 612; 2 rows of 128 take 50 positions more than their share. Those of accelerators
-# are guesses, whose limit is memory.
+# On a CPU a microbatch has to fit its caches. On two cores with T5 1.1 small a position takes 0.59 ms in 12 rows of 128, 0.63 in
+# 6 of 256, 0.76 in 2 of 612 and 0.81 in 4 of 612; 2 rows of 128 take 216 ms, more than their share by 50 positions or more.
+# Those of accelerators are guesses, whose limit is memory.
 COSTS = {"cpu": Cost(1_500, 50, 2_200), "gpu": Cost(65_536, 2_000, 4_000), "tpu": Cost(65_536, 2_000, 4_000)}
 
 
