@@ -53,7 +53,7 @@ def _batch(shape: Shape, vocabulary: int, random: np.random.Generator) -> Batch:
     ids = random.integers(3, vocabulary, shape, np.int32)
     ids[:, :PROMPT] = -1 - np.arange(PROMPT)
     targets = random.integers(3, vocabulary, (rows, TARGETS), np.int32)
-    one = np.zeros(rows, np.int32), np.zeros((rows, 3), np.int32)
+    one = np.zeros((rows, 1), np.int32), np.zeros((rows, 1, 3), np.int32)
     return Batch(ids, np.ones_like(ids), targets, np.ones_like(targets), *one)
 
 

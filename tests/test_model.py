@@ -13,7 +13,8 @@ from ptune_cli import config
 from ptune_cli.base_model import BaseModel
 from ptune_cli.data.batches import Batch, pad
 from ptune_cli.t5.config import parameter_count, parameter_shapes
-from ptune_cli.t5.layers import dropout, relative_bucket, rounded_product
+from ptune_cli.t5.dropout import Dropout, dropped, kept
+from ptune_cli.t5.layers import relative_bucket, rounded_product
 from ptune_cli.t5.model import T5
 from ptune_cli.training.step import dropout_keys, shift_right
 
@@ -47,8 +48,14 @@ def packed(examples, rows, length):
 
 
 def keys_of(seed: int, step: int, rows) -> jax.Array:
-    numbers = np.array([(seed, step, row) for row in rows], np.int32)
+    """[B, 1]"""
+    numbers = np.array([[(seed, step, row)] for row in rows], np.int32)
     return dropout_keys(Batch(*[np.zeros(0)] * 5, numbers))
+
+
+def alike(keys, length: int) -> Dropout:
+    """For rows of one example each."""
+    return Dropout(keys, jnp.ones((len(keys), length), jnp.int32))
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +147,7 @@ def test_bfloat16_activations_keep_float32_logits(changes):
     assert np.mean(found == found.astype(jnp.bfloat16)) < 0.05
 
 
-def test_a_rows_dropout_is_the_same_whatever_is_beside_it(x64):
+def test_an_examples_dropout_is_the_same_whatever_is_beside_it(x64):
     c = tiny.config(dtype="float64", dropout_rate=0.3)
     params, keys = tiny.weights(c), keys_of(0, 0, range(3))
     together = logits(c, params, *padded(INPUTS, 16), *padded(TARGETS, 8), keys)
@@ -149,31 +156,35 @@ def test_a_rows_dropout_is_the_same_whatever_is_beside_it(x64):
         rows = padded([INPUTS[k] for k in others], 24), padded([TARGETS[k] for k in others], 12)
         found = logits(c, params, *rows[0], *rows[1], keys[np.array(others)])
         np.testing.assert_allclose(found[0, : len(target)], together[i, : len(target)], **FLOAT64)
+        rows = packed(INPUTS, [others[::-1]], 24), packed(TARGETS, [others[::-1]], 12)
+        [found] = logits(c, params, *rows[0], *rows[1], keys[np.array(others[::-1])].T)
+        start = len(TARGETS[others[1]])
+        np.testing.assert_allclose(found[start : start + len(target)], together[i, : len(target)], **FLOAT64)
 
 
 def test_dropout_differs_by_seed_step_and_row_but_not_by_position():
     numbers = [(seed, step, row) for seed in (0, 1) for step in (0, 1) for row in (0, 1)]
     keys = jnp.concatenate([keys_of(seed, step, [row]) for seed, step, row in numbers])
-    masks = np.asarray(dropout(jnp.ones((len(keys), 4, 64)), keys, 0.5)) > 0
+    masks = np.asarray(dropped(jnp.ones((len(keys), 4, 64)), alike(keys, 4), 0.5)) > 0
     assert (masks == masks[:, :1]).all()
     assert len({mask[0].tobytes() for mask in masks}) == len(numbers)
 
 
 def test_dropout_keeps_the_expectation():
     rate, keys = 0.1, keys_of(3, 0, range(64))
-    x = np.asarray(dropout(jnp.ones((64, 1, 1024)), keys, rate))
+    x = np.asarray(dropped(jnp.ones((64, 1, 1024)), alike(keys, 1), rate))
     np.testing.assert_allclose(np.unique(x), [0, 1 / (1 - rate)], rtol=1e-6)
     # Five standard deviations of the mean of 65,536 draws, each sqrt(0.1 / 0.9).
     assert abs(x.mean() - 1) < 5 * (rate / (1 - rate) / x.size) ** 0.5
-    attention = np.asarray(dropout(jnp.ones((64, 8, 3, 128)), keys, rate, length=128))
-    assert (attention == attention[:, :, :1]).all()  # one mask for all queries
-    assert abs(attention[:, :, 0].mean() - 1) < 5 * (rate / (1 - rate) / 65_536) ** 0.5
+    attention = np.asarray(kept(alike(keys, 128), rate, 8, jnp.float32))
+    assert attention.shape == (64, 8, 128) and abs(attention.mean() - 1) < 5 * (rate / (1 - rate) / attention.size) ** 0.5
 
 
 def test_no_rate_or_no_keys_is_no_dropout():
     x, keys = jnp.ones((2, 3, 4)), keys_of(0, 0, range(2))
-    assert dropout(x, keys, 0.0) is x
-    assert dropout(x, None, 0.5) is x
+    assert dropped(x, alike(keys, 3), 0.0) is x
+    assert dropped(x, None, 0.5) is x
+    assert kept(alike(keys, 3), 0.0, 8, x.dtype) is kept(None, 0.5, 8, x.dtype) is None
 
 
 def test_products_of_rounded_operands_are_summed_in_float32_as_are_their_gradients():

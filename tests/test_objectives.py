@@ -135,8 +135,8 @@ def test_a_batch_holds_its_rows_with_their_segments_and_dropout():
     for part in (first, second):
         np.testing.assert_array_equal(part.encoder_segments, part.encoder_ids != 0)
         np.testing.assert_array_equal(part.target_segments, part.targets != 0)
-        assert not part.member.any() and (part.dropout[:, :2] == (3, 7)).all()
-    assert sorted([*first.dropout[:, 2], *second.dropout[:, 2]]) == list(range(8))
+        assert not part.member.any() and (part.dropout[:, 0, :2] == (3, 7)).all()
+    assert sorted([*first.dropout[:, 0, 2], *second.dropout[:, 0, 2]]) == list(range(8))
     assert first.encoder_segments.sum(axis=1).max() <= second.encoder_segments.sum(axis=1).min()
 
 

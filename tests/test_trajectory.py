@@ -31,7 +31,8 @@ def batch(arrays, step: int) -> Batch:
     ids = np.stack([PLACE(row) for row in inputs]).astype(np.int32)
     segments = (ids != 0).astype(np.int32), (targets != 0).astype(np.int32)
     rows = len(inputs)
-    return Batch(ids, segments[0], targets.astype(np.int32), segments[1], np.zeros(rows, np.int32), np.zeros((rows, 3), np.int32))
+    nobody = np.zeros((rows, 1), np.int32), np.zeros((rows, 1, 3), np.int32)
+    return Batch(ids, segments[0], targets.astype(np.int32), segments[1], *nobody)
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,8 @@ class Experiment(ABC):
 
     def batches(self, layouts: Sequence[Layout]) -> Batches:
         """The order and layout of every step's rows."""
-        return Batches(self.drawn(layouts), self.settings.batch_size, self.lengths, cost_here(self.settings.positions))
+        settings = self.settings
+        return Batches(self.drawn(layouts), settings.batch_size, self.lengths, cost_here(settings.positions), settings.packing)
 
     def drawn(self, layouts: Sequence[Layout]) -> Sequence[Drawn]:
         """What each of those that train, a member or all of them, draws its rows from."""

@@ -58,6 +58,7 @@ class Train:
     steps: int = 30_000
     batch_size: int = 32  # rows a step for each prompt
     positions: int | None = None  # computed at once, prompt included: the same result, less memory; default: what is fastest
+    packing: bool | None = None  # several examples in a row, the same result; default: where that is faster
     input_length: int = 512  # tokens, EOS included, prompt not; longer inputs are cut
     target_length: int | None = None  # tokens, EOS included; default: the longest target
     truncate_targets: bool = False  # allow a target_length that cuts targets

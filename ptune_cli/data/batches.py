@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from ptune_cli.data.microbatches import COSTS, Cost, Shape, choose, cut
+from ptune_cli.data.microbatches import COSTS, Cost, Shape, choose, cut, total
+from ptune_cli.data.packing import Room, pack, room_for
 
 if TYPE_CHECKING:
     import jax
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 Ids: TypeAlias = "np.ndarray | jax.Array"  # NumPy's as they are made here, JAX's inside a compiled step
 
 SAMPLED = 16  # steps whose lengths choose the shapes
+LENGTHS_OF_PACKED_ROWS = (1, 1.5, 2, 3)  # of the longest example: more leave less padding, and have more pairs to attend
 
 
 class Batch(NamedTuple):
@@ -29,8 +31,8 @@ class Batch(NamedTuple):
     encoder_segments: Ids  # [B, T]
     targets: Ids  # [B, S], with EOS, 0 padded
     target_segments: Ids  # [B, S]
-    member: Ids  # [B], whose row this is
-    dropout: Ids  # [B, 3]: member's seed, step, row of the member's batch; all that a row's dropout depends on
+    member: Ids  # [B, E], whose each of a row's examples is
+    dropout: Ids  # [B, E, 3]: member's seed, step, row of the member's batch; all that an example's dropout depends on
 
 
 class Examples(Protocol):
@@ -92,7 +94,7 @@ class Lengths:
         return np.append(ids[: self.targets - 1], self.eos_id).astype(np.int32)
 
 
-class Row(NamedTuple):
+class Example(NamedTuple):
     """An example of a step: its ids, laid out, whose it is and what its dropout depends on."""
 
     inputs: np.ndarray
@@ -101,45 +103,77 @@ class Row(NamedTuple):
     dropout: tuple[int, int, int]
 
 
-NOTHING = Row(np.zeros(0, np.int32), np.zeros(0, np.int32), 0, (0, 0, 0))  # fills a shape up; without a target it has no loss
-
-
 @dataclass(frozen=True)
 class Batches:
-    """The batches of a bank: at each step `size` rows for each member, in microbatches whose shapes suit the device."""
+    """The batches of a bank: at each step `size` examples for each member, in microbatches whose shapes suit the device.
+
+    `packing` is whether several examples may share a row; None: where that is faster.
+    """
 
     sources: Sequence[Drawn]
     size: int
     lengths: Lengths
     cost: Cost = COSTS["cpu"]
+    packing: bool | None = None
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """All shapes of the encoder's ids that there may be."""
+        return self._rooms[1]
+
+    @property
+    def room(self) -> Room:
+        """What a row has room for."""
+        return self._rooms[0]
 
     @cached_property
-    def shapes(self) -> tuple[Shape, ...]:
-        """All shapes that there may be, from the lengths of the first steps."""
-        steps = [[len(row.inputs) for row in self._rows(step)] for step in range(SAMPLED)]
-        return choose(steps, self.lengths.longest, self.cost)
+    def _rooms(self) -> tuple[Room, tuple[Shape, ...]]:
+        """The cheapest kind of row, from the lengths of the first steps, and its shapes."""
+        steps = [_lengths(list(self._examples(step))) for step in range(SAMPLED)]
+        found = []
+        for room in self._candidates(steps):
+            rows = [[sum(step[0][i] for i in row) for row in pack(*step, room)] for step in steps]
+            shapes = choose(rows, room.positions, self.cost)
+            found.append((total(rows, shapes, self.cost), room, shapes))
+        return min(found)[1:]
+
+    def _candidates(self, steps: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[Room]:
+        longest, targets = self.lengths.longest, self.lengths.targets
+        alone = Room(longest, targets, 1)
+        shared = [room_for(steps, int(times * longest), targets) for times in LENGTHS_OF_PACKED_ROWS]
+        return {None: [alone, *shared], True: shared, False: [alone]}[self.packing]
 
     def rows(self, step: int) -> list[np.ndarray]:
         """For each member, the indices [size] of the examples it sees at this step."""
         return [source.order(step * self.size, self.size) for source in self.sources]
 
     def __call__(self, step: int) -> list[Batch]:
-        """The microbatches of a step, shortest first."""
-        laid = sorted(self._rows(step), key=lambda row: len(row.inputs))
-        parts = cut([len(row.inputs) for row in laid], self.shapes, self.cost)
-        return [self._pad(laid[part.start : part.stop], part.shape) for part in parts]
+        """The microbatches of a step, shortest rows first."""
+        examples = list(self._examples(step))
+        rows = [[examples[i] for i in row] for row in pack(*_lengths(examples), self.room)]
+        parts = cut([sum(len(example.inputs) for example in row) for row in rows], self.shapes, self.cost)
+        return [self._batch(rows[part.start : part.stop], part.shape) for part in parts]
 
-    def _rows(self, step: int) -> Iterator[Row]:
+    def _examples(self, step: int) -> Iterator[Example]:
         for k, (source, indices) in enumerate(zip(self.sources, self.rows(step), strict=True)):
             for row, i in enumerate(indices):
-                yield Row(*source.example(int(i), self.lengths), k, (source.seed, step, row))
+                yield Example(*source.example(int(i), self.lengths), k, (source.seed, step, row))
 
-    def _pad(self, rows: Sequence[Row], shape: Shape) -> Batch:
-        inputs, targets, members, dropout = zip(*rows, *[NOTHING] * (shape.rows - len(rows)), strict=True)
-        encoder_ids, padded_targets = pad(inputs, shape.length), pad(targets, self.lengths.targets)
-        segments = (encoder_ids != 0).astype(np.int32), (padded_targets != 0).astype(np.int32)
-        member = np.array(members, np.int32)
-        return Batch(encoder_ids, segments[0], padded_targets, segments[1], member, np.array(dropout, np.int32))
+    def _batch(self, rows: Sequence[Sequence[Example]], shape: Shape) -> Batch:
+        """Rows and empty ones that fill the shape up; without a target these have no loss."""
+        b, e = shape.rows, self.room.examples
+        inputs = joined([[example.inputs for example in row] for row in rows], b, shape.length)
+        targets = joined([[example.targets for example in row] for row in rows], b, self.room.targets)
+        member, dropout = np.zeros((b, e), np.int32), np.zeros((b, e, 3), np.int32)
+        for i, row in enumerate(rows):
+            member[i, : len(row)] = [example.member for example in row]
+            dropout[i, : len(row)] = [example.dropout for example in row]
+        return Batch(*inputs, *targets, member, dropout)
+
+
+def _lengths(examples: Sequence[Example]) -> tuple[list[int], list[int]]:
+    """Of their inputs and of their targets."""
+    return [len(example.inputs) for example in examples], [len(example.targets) for example in examples]
 
 
 def order(seed: int, examples: int, start: int, count: int) -> np.ndarray:
@@ -160,3 +194,15 @@ def pad(rows: Sequence[np.ndarray], length: int) -> np.ndarray:
     for i, row in enumerate(rows):
         out[i, : len(row)] = row
     return out
+
+
+def joined(rows: Sequence[Sequence[np.ndarray]], count: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and segments [count, length] int32 of rows of examples one behind another, zeros elsewhere."""
+    ids, segments = np.zeros((2, count, length), np.int32)
+    for i, row in enumerate(rows):
+        start = 0
+        for number, example in enumerate(row, start=1):
+            stop = start + len(example)
+            ids[i, start:stop], segments[i, start:stop] = example, number
+            start = stop
+    return ids, segments

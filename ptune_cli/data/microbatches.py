@@ -52,11 +52,14 @@ COSTS = {"cpu": Cost(1_500, 50, 2_200), "gpu": Cost(65_536, 2_000, 4_000), "tpu"
 def choose(steps: Sequence[Sequence[int]], longest: int, cost: Cost) -> tuple[Shape, ...]:
     """The shapes for steps whose rows have these lengths, shortest first; rows of up to `longest` positions have a place.
 
+    Steps may have different numbers of rows.
+
     Greedy: the shape that saves most is added until it saves less than LEAST_GAIN, or there are MOST.
     """
-    sorted_steps = np.sort(np.asarray(steps), axis=1)
-    candidates = _candidates(int(sorted_steps.min()), longest, sorted_steps.shape[1], cost)
-    chosen = [_fitting(longest, sorted_steps.shape[1], cost)]
+    sorted_steps = _sorted(steps)
+    rows = sorted_steps.shape[1]
+    candidates = _candidates(min(min(step) for step in steps), longest, rows, cost)
+    chosen = [_fitting(longest, rows, cost)]
     now = _total(sorted_steps, chosen, cost)
     gains = {shape: np.inf for shape in candidates}
     while len(chosen) < MOST:
@@ -80,6 +83,11 @@ def cut(lengths: Sequence[int], shapes: Sequence[Shape], cost: Cost) -> list[Par
     return parts[::-1]
 
 
+def total(steps: Sequence[Sequence[int]], shapes: Sequence[Shape], cost: Cost) -> float:
+    """What steps whose rows have these lengths take in the cheapest microbatches of these shapes."""
+    return _total(_sorted(steps), shapes, cost)
+
+
 def padded_length(length: int) -> int:
     """The next of a few lengths, four in each doubling from 16 on, so that less than a quarter is padding."""
     step = max(4, 2 ** max(length - 1, 1).bit_length() // 8)
@@ -89,6 +97,12 @@ def padded_length(length: int) -> int:
 def rows_of(length: int, cost: Cost) -> int:
     """How many rows of a length are computed at once."""
     return max(cost.positions // length, 1)
+
+
+def _sorted(steps: Sequence[Sequence[int]]) -> np.ndarray:
+    """Lengths [n, N] of n steps in ascending order, zeros in front where a step has fewer rows than another."""
+    most = max(len(step) for step in steps)
+    return np.sort([[0] * (most - len(step)) + list(step) for step in steps], axis=1)
 
 
 def _candidates(shortest: int, longest: int, rows: int, cost: Cost) -> list[Shape]:
@@ -136,5 +150,5 @@ def _cheapest(steps: np.ndarray, shapes: Sequence[Shape], cost: Cost) -> tuple[n
         fits = lengths >= steps[:, i - 1, None]
         taken = np.where(fits, costs[:, np.maximum(i - rows, 0)] + each, np.inf)
         froms[:, i] = taken.argmin(axis=1)
-        costs[:, i] = taken.min(axis=1)
+        costs[:, i] = np.where(steps[:, i - 1] == 0, 0.0, taken.min(axis=1))  # no row, which costs nothing
     return costs, froms

@@ -90,5 +90,5 @@ class TextBatches:
         inputs = pad([p.inputs for p, _ in rows], padded_length(max(len(p.inputs) for p, _ in rows)))
         targets = pad([p.targets for p, _ in rows], padded_length(max(len(p.targets) for p, _ in rows)))
         segments = (inputs != 0).astype(np.int32), (targets != 0).astype(np.int32)
-        dropout = np.array([(self.seed, step, row) for _, row in rows], np.int32)
-        return Batch(inputs, segments[0], targets, segments[1], np.zeros(len(rows), np.int32), dropout)
+        dropout = np.array([[(self.seed, step, row)] for _, row in rows], np.int32)
+        return Batch(inputs, segments[0], targets, segments[1], np.zeros((len(rows), 1), np.int32), dropout)

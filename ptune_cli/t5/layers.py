@@ -1,4 +1,4 @@
-"""The parts of a T5 layer, with T5X's parameter names: norm, attention, MLP, relative position bias, dropout."""
+"""The parts of a T5 layer, with T5X's parameter names: norm, attention, MLP, relative position bias."""
 
 import functools
 import zlib
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ptune_cli.t5.config import T5Config, mlp_inputs
+from ptune_cli.t5.dropout import Dropout, dropped, kept
 
 MASKED = -1e10  # T5X's mask value; finite, so that a row with nothing to attend to stays finite
 ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu, "linear": lambda x: x}
@@ -21,28 +22,6 @@ fan_in_truncated = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_no
 def at_least_float32(x: jax.Array) -> jax.Array:
     """Float32 where numbers are summed or exponentiated; float64 stays, so that equality can be tested in it."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
-
-
-def fold(keys: jax.Array | None, site: int) -> jax.Array | None:
-    """One dropout key per row for one place in the network."""
-    return None if keys is None else jax.vmap(jax.random.fold_in, (0, None))(keys, site)
-
-
-def dropout(x: jax.Array, keys: jax.Array | None, rate: float, length: int | None = None) -> jax.Array:
-    """Dropout of x [B, ..., N] by one key per row ([B], None: no dropout), with one mask for a row's whole length.
-
-    The mask of a row depends on its key alone, not on the rows or the padding beside it, so microbatches, banks and
-    length buckets all give the same numbers. `length` is for attention probabilities [B, H, Q, K]: their masks are drawn
-    as [K, H], because JAX's counter-based bits for the first K positions do not change when K grows.
-    """
-    if keys is None or rate == 0.0:
-        return x
-    if length is None:
-        mask = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - rate, (x.shape[-1],)))(keys)[:, None, :]
-    else:
-        mask = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - rate, (length, x.shape[1])))(keys)
-        mask = jnp.swapaxes(mask, 1, 2)[:, :, None, :]
-    return jnp.where(mask, x / (1.0 - rate), jnp.zeros((), x.dtype))
 
 
 class Norm(nn.Module):
@@ -170,8 +149,10 @@ class Attention(nn.Module):
         """
         return memory if queries < self.config.head_dim else self.keys_values(memory)
 
-    def __call__(self, x: jax.Array, source: Source, bias: jax.Array, mask: jax.Array, dropout_keys=None) -> jax.Array:
-        """x [B, Q, D] attends to a source of K positions; bias [1, H, Q, K]; mask [B, Q, K], True to see."""
+    def __call__(
+        self, x: jax.Array, source: Source, bias: jax.Array, mask: jax.Array, dropout: Dropout | None = None
+    ) -> jax.Array:
+        """x [B, Q, D] attends to a source of K positions; bias [1, H, Q, K]; mask [B, Q, K], True to see; dropout of the K."""
         query = self._heads(self.query(x))
         if isinstance(source, tuple):
             logits = jnp.einsum("bhqd,bhkd->bhqk", query, source[0])
@@ -182,14 +163,21 @@ class Attention(nn.Module):
         # Softmax, divided by its sum only behind the product with the values, which is head_dim numbers for K.
         weights = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
         total = weights.sum(axis=-1, keepdims=True)
-        keys = fold(dropout_keys, zlib.crc32("/".join(self.path).encode()))
-        weights = dropout(weights.astype(x.dtype), keys, self.config.dropout_rate, length=weights.shape[-1])
-        if isinstance(source, tuple):
-            y = jnp.einsum("bhqk,bhkd->bhqd", weights, source[1])
-        else:
-            y = jnp.einsum("bhqm,mhd->bhqd", jnp.einsum("bhqk,bkm->bhqm", weights, source), self._kernel(self.value))
+        y = self._values(weights.astype(x.dtype), source, self._kept(dropout, x.dtype))
         y = (y / total).astype(x.dtype)
         return self.out(jnp.swapaxes(y, 1, 2).reshape(*x.shape[:2], -1))
+
+    def _kept(self, dropout: Dropout | None, dtype) -> jax.Array | None:
+        site = zlib.crc32("/".join(self.path).encode())
+        return kept(dropout and dropout.at(site), self.config.dropout_rate, self.config.num_heads, dtype)
+
+    def _values(self, weights: jax.Array, source: Source, keep: jax.Array | None) -> jax.Array:
+        """[B, H, Q, head_dim] of weights [B, H, Q, K] times `keep` [B, H, K], which are the values' as well as the weights'."""
+        if isinstance(source, tuple):
+            values = source[1] if keep is None else source[1] * keep[..., None]
+            return jnp.einsum("bhqk,bhkd->bhqd", weights, values)
+        weights = weights if keep is None else weights * keep[:, :, None]
+        return jnp.einsum("bhqm,mhd->bhqd", jnp.einsum("bhqk,bkm->bhqm", weights, source), self._kernel(self.value))
 
     def _heads(self, x: jax.Array) -> jax.Array:
         # Heads before positions: attention is then a batch of plain matrix products, a quarter faster on a CPU.
@@ -206,11 +194,11 @@ class Mlp(nn.Module):
     config: T5Config
 
     @nn.compact
-    def __call__(self, x: jax.Array, dropout_keys=None) -> jax.Array:
+    def __call__(self, x: jax.Array, dropout: Dropout | None = None) -> jax.Array:
         c, factors = self.config, []
         for name, activation in zip(mlp_inputs(c), c.mlp_activations, strict=True):
             y = Linear(c.emb_dim, c.mlp_dim, c, fan_in_truncated, name=name)(x)
             factors.append(ACTIVATIONS[activation](y))
-        keys = fold(dropout_keys, zlib.crc32("/".join(self.path).encode()))
-        product = dropout(functools.reduce(jnp.multiply, factors), keys, c.dropout_rate)
+        site = zlib.crc32("/".join(self.path).encode())
+        product = dropped(functools.reduce(jnp.multiply, factors), dropout and dropout.at(site), c.dropout_rate)
         return Linear(c.mlp_dim, c.emb_dim, c, fan_in_truncated, name="wo")(product)

@@ -13,18 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from ptune_cli.t5.config import SUBLAYERS, T5Config
-from ptune_cli.t5.layers import (
-    Attention,
-    Linear,
-    Mlp,
-    Norm,
-    RelativeBias,
-    Source,
-    at_least_float32,
-    dropout,
-    fan_in_truncated,
-    fold,
-)
+from ptune_cli.t5.dropout import Dropout, dropped
+from ptune_cli.t5.layers import Attention, Linear, Mlp, Norm, RelativeBias, Source, at_least_float32, fan_in_truncated
 
 KeysValues = tuple[jax.Array, jax.Array]  # [B, H, T, head_dim] each
 
@@ -42,25 +32,28 @@ class Layer(nn.Module):
         if self.config.relative_bias_per_layer:
             self.relpos_bias = RelativeBias(self.config, bidirectional=self.stack == "encoder")
 
-    def encode(self, x, bias, mask, dropout_keys):
+    def encode(self, x, bias, mask, dropout: Dropout | None):
         h = self.pre_attention_layer_norm(x)
-        x = x + self._drop(self.attention(h, self.attention.keys_values(h), bias, mask, dropout_keys), 1, dropout_keys)
-        return x + self._drop(self.mlp(self.pre_mlp_layer_norm(x), dropout_keys), 2, dropout_keys)
+        x = x + self._drop(self.attention(h, self.attention.keys_values(h), bias, mask, dropout), 1, dropout)
+        return x + self._drop(self.mlp(self.pre_mlp_layer_norm(x), dropout), 2, dropout)
 
-    def decode(self, x, cross: Source, biases, masks, dropout_keys, past: KeysValues | None = None, index=0):
-        """The layer over all targets, or with `past` over the one at `index`, whose keys and values join the cache."""
+    def decode(self, x, cross: Source, biases, masks, dropouts, past: KeysValues | None = None, index=0):
+        """The layer over all targets, or with `past` over the one at `index`, whose keys and values join the cache.
+
+        Biases, masks and dropouts are those of targets and of the memory.
+        """
         h = self.pre_self_attention_layer_norm(x)
         present = self.self_attention.keys_values(h)
         if past is not None:
             present = jax.tree.map(lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new, index, 2), past, present)
-        x = x + self._drop(self.self_attention(h, present, biases[0], masks[0], dropout_keys), 1, dropout_keys)
+        x = x + self._drop(self.self_attention(h, present, biases[0], masks[0], dropouts[0]), 1, dropouts[0])
         h = self.pre_cross_attention_layer_norm(x)
-        x = x + self._drop(self.encoder_decoder_attention(h, cross, biases[1], masks[1], dropout_keys), 2, dropout_keys)
-        return x + self._drop(self.mlp(self.pre_mlp_layer_norm(x), dropout_keys), 3, dropout_keys), present
+        x = x + self._drop(self.encoder_decoder_attention(h, cross, biases[1], masks[1], dropouts[1]), 2, dropouts[0])
+        return x + self._drop(self.mlp(self.pre_mlp_layer_norm(x), dropouts[0]), 3, dropouts[0]), present
 
-    def _drop(self, x, site: int, keys):
-        keys = fold(keys, zlib.crc32("/".join(self.path).encode()) + site)
-        return dropout(x, keys, self.config.dropout_rate)
+    def _drop(self, x, site: int, dropout: Dropout | None):
+        at = dropout and dropout.at(zlib.crc32("/".join(self.path).encode()) + site)
+        return dropped(x, at, self.config.dropout_rate)
 
 
 class Stack(nn.Module):
@@ -81,26 +74,28 @@ class Stack(nn.Module):
             exact = replace(c, dtype=str(jnp.promote_types(c.dtype, jnp.float32)), operands=None)
             self.logits_dense = Linear(c.emb_dim, c.vocab_size, exact, fan_in_truncated)
 
-    def encode(self, x, segments, dropout_keys):
+    def encode(self, x, segments, keys):
+        dropout = None if keys is None else Dropout(keys, segments)
         mask = (segments[:, :, None] == segments[:, None, :]) & (segments[:, None, :] > 0)
         biases = self._biases(x.shape[1])
-        x = self._drop(x, 1, dropout_keys)
+        x = self._drop(x, 1, dropout)
         for layer, bias in zip(self.layers, biases, strict=True):
-            x = layer.encode(x, bias, mask, dropout_keys)
-        return self._drop(self.encoder_norm(x), 2, dropout_keys)
+            x = layer.encode(x, bias, mask, dropout)
+        return self._drop(self.encoder_norm(x), 2, dropout)
 
-    def decode(self, x, memory, segments, memory_segments, dropout_keys, queries):
+    def decode(self, x, memory, segments, memory_segments, keys, queries):
         s = x.shape[1]
+        dropouts = [None if keys is None else Dropout(keys, axis) for axis in (segments, memory_segments)]
         causal = jnp.tril(jnp.ones((s, s), bool))[None]
         masks = (
             (segments[:, :, None] == segments[:, None, :]) & (segments[:, None, :] > 0) & causal,
             (segments[:, :, None] == memory_segments[:, None, :]) & (memory_segments[:, None, :] > 0),
         )
         no_bias = jnp.zeros((1, 1, 1, 1), x.dtype)
-        x = self._drop(x, 1, dropout_keys)
+        x = self._drop(x, 1, dropouts[0])
         for layer, bias, cross in zip(self.layers, self._biases(s), self.cross(memory, queries), strict=True):
-            x, _ = layer.decode(x, cross, (bias, no_bias), masks, dropout_keys)
-        return self._drop(self.decoder_norm(x), 2, dropout_keys)
+            x, _ = layer.decode(x, cross, (bias, no_bias), masks, dropouts)
+        return self._drop(self.decoder_norm(x), 2, dropouts[0])
 
     def cross(self, memory, queries: int) -> list[Source]:
         return [layer.encoder_decoder_attention.source(memory, queries) for layer in self.layers]
@@ -114,7 +109,7 @@ class Stack(nn.Module):
         no_bias, presents = jnp.zeros((1, 1, 1, 1), x.dtype), []
         for layer, bias, layer_cross, layer_past in zip(self.layers, self._biases(length), cross, past, strict=True):
             biases = (jax.lax.dynamic_slice_in_dim(bias, index, 1, axis=2), no_bias)
-            x, present = layer.decode(x, layer_cross, biases, masks, None, layer_past, index)
+            x, present = layer.decode(x, layer_cross, biases, masks, (None, None), layer_past, index)
             presents.append(present)
         return self.decoder_norm(x), presents
 
@@ -124,8 +119,8 @@ class Stack(nn.Module):
             return [layer.relpos_bias(length, length) for layer in self.layers]
         return [self.relpos_bias(length, length)] * len(self.layers)
 
-    def _drop(self, x, site: int, keys):
-        return dropout(x, fold(keys, zlib.crc32(self.stack.encode()) + site), self.config.dropout_rate)
+    def _drop(self, x, site: int, dropout: Dropout | None):
+        return dropped(x, dropout and dropout.at(zlib.crc32(self.stack.encode()) + site), self.config.dropout_rate)
 
 
 class T5(nn.Module):
@@ -144,7 +139,7 @@ class T5(nn.Module):
         return self.token_embedder(ids)
 
     def encode(self, x: jax.Array, segments: jax.Array, dropout_keys: jax.Array | None = None) -> jax.Array:
-        """Memory [B, T, D] of vectors x [B, T, D]; segments [B, T] int32; one dropout key per row, or None."""
+        """Memory [B, T, D] of vectors x [B, T, D]; segments [B, T] int32; dropout keys [B, E] of its examples, or None."""
         return self.encoder.encode(x, segments, dropout_keys)
 
     def decode(self, x, memory, target_segments, memory_segments, dropout_keys=None, queries: int | None = None) -> jax.Array:

@@ -123,12 +123,16 @@ def train(
             if t == steps:
                 break
             parts = batches(t)
-            reporter.count(sum(len(part.member) for part in parts), sum(_positions(part) for part in parts))
+            reporter.count(sum(_examples(part) for part in parts), sum(_positions(part) for part in parts))
             previous, (state, metrics) = pending, step(state, frozen, parts)
             if previous:
                 settle(previous, state)
             pending = t, metrics, step.names
     return state
+
+
+def _examples(batch: Batch) -> int:
+    return int(batch.target_segments.max(axis=1).sum())  # a row's are numbered from 1 on; none in one that fills up
 
 
 def _positions(batch: Batch) -> int:

@@ -43,12 +43,12 @@ def start(trainable: Tree, optimizer: optax.GradientTransformation) -> State:
 
 
 def dropout_keys(batch: Batch) -> jax.Array:
-    """One key per row [B], from its member's seed, the step and its place in the member's batch: nothing else."""
+    """One key per example [B, E], from its member's seed, the step and its place in the member's batch: nothing else."""
 
     def key(numbers):
         return jax.random.fold_in(jax.random.fold_in(jax.random.key(numbers[0]), numbers[1]), numbers[2])
 
-    return jax.vmap(key)(jnp.asarray(batch.dropout))
+    return jax.vmap(jax.vmap(key))(jnp.asarray(batch.dropout))
 
 
 def shift_right(targets: Ids, segments: Ids) -> jax.Array:
@@ -75,8 +75,11 @@ def sums(model: T5, params: Tree, prompt_table: jax.Array, batch: Batch, count: 
     losses = jnp.where(real, log_z - target_logits + z_loss * jnp.square(log_z), 0.0)
     correct = real & (jnp.argmax(logits, axis=-1) == batch.targets)
 
+    # Whose each target token is: several members' examples may share a row.
+    owner = jnp.take_along_axis(jnp.asarray(batch.member), jnp.maximum(batch.target_segments - 1, 0), axis=1)
+
     def by_member(values):
-        return jax.ops.segment_sum(values.sum(axis=1), batch.member, num_segments=count)
+        return jax.ops.segment_sum(values.ravel(), owner.ravel(), num_segments=count)
 
     return Sums(by_member(losses), by_member(correct.astype(losses.dtype)), by_member(real.astype(losses.dtype)))
 
