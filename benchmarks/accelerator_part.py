@@ -8,47 +8,18 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks import attention_kernels, length_mix, shapes
+from benchmarks.accelerator_plan import FULL, MICROBATCH, QUICK, Plan, sizes
 from benchmarks.device_facts import facts, memory, product_rate, stated_rate
 from benchmarks.kernel_times import traced
-from benchmarks.model_sizes import config_of
 from benchmarks.random_step import RandomStep
 from benchmarks.step_times import measured
-from ptune_cli.t5.config import T5Config
+from ptune_cli.data.batches import Batch
 
 Line = dict[str, Any]
-
-
-class Plan(NamedTuple):
-    """How large everything is."""
-
-    batch: int = 32  # rows of a prompt at each step
-    positions: int = 512  # of a row, the prompt included
-    prompt: int = 100
-    member_positions: int = 256
-    members: int = 5
-    side: int = 8192  # of the matrices whose product is the rate
-    attention: tuple[tuple[int, int, int, int], ...] = ((16, 32, 512, 64), (16, 32, 612, 64))  # rows, heads, positions, head_dim
-    shapes: str = "1x128,8x128,32x128,128x128,8x256,32x256,128x256,8x612,32x612,128x612"
-    tiny: bool = False
-
-
-FULL = Plan()
-QUICK = Plan(4, 32, 8, 32, 2, 64, ((2, 2, 32, 16),), "1x24,2x32", tiny=True)
 TRACED = 3  # steps
-MICROBATCH = {"xl": 16, "xxl": 4}  # rows, where the whole batch does not fit a card of 80 GB
-
-
-def sizes(size: str, plan: Plan) -> T5Config:
-    """In bfloat16, without dropout; a tiny network if the plan says so."""
-    config = replace(config_of(size), dtype="bfloat16", dropout_rate=0.0)
-    if not plan.tiny:
-        return config
-    small = {"vocab_size": 512, "emb_dim": 64, "num_heads": 4, "head_dim": 16, "mlp_dim": 128}
-    return replace(config, num_encoder_layers=1, num_decoder_layers=1, **small)
 
 
 def product(options: argparse.Namespace, plan: Plan) -> Iterator[Line]:
@@ -70,8 +41,8 @@ def mfu(options: argparse.Namespace, plan: Plan) -> Iterator[Line]:
 
 def xxl(options: argparse.Namespace, plan: Plan) -> Iterator[Line]:
     """Training steps of the largest model, in microbatches that grow until they do not fit, or shrink until they do."""
-    step, rate = RandomStep(sizes("xxl", plan), plan.prompt), product_rate(plan.side)
-    weights = memory()["peak_bytes"]
+    step = RandomStep(sizes("xxl", plan), plan.prompt)
+    weights, rate = memory()["peak_bytes"], product_rate(plan.side)
     rows, growing = options.rows or MICROBATCH["xxl"], None
     while 1 <= rows <= plan.batch:
         line = _microbatches(step, plan, rows, rate)
@@ -135,9 +106,17 @@ def _trace(step: RandomStep, plan: Plan, rows: int) -> Line:
     """What the device does in the step; why not if the trace cannot be made or read: the step is measured without it."""
     batches = [step.batch(rows, plan.positions)] * max(plan.batch // rows, 1)
     try:
-        return traced(lambda: step(batches), TRACED, step.compile(batches[0]).as_text() or "")
+        return traced(lambda: step(batches), TRACED, _text(step, batches[0]))
     except Exception as error:  # of any kind
         return {"error": f"{type(error).__name__}: {error}"[:400]}
+
+
+def _text(step: RandomStep, batch: Batch) -> str:
+    """The compiled program; empty where XLA has none to show, and then no kernel's part is known."""
+    try:
+        return step.compile(batch).as_text() or ""
+    except Exception:  # of any kind
+        return ""
 
 
 def main() -> None:

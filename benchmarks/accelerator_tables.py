@@ -7,7 +7,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 Line = dict[str, Any]
-SHOWN = 12  # parts of the network
+SHOWN = 16  # parts of the network
 NAMED = ("size", "members", "way", "rows", "positions", "microbatches")
 NUMBERS = (
     ("s/step", "seconds", lambda x: f"{x:.4f}"),

@@ -32,7 +32,7 @@ class Arguments(NamedTuple):
 
 def _padding(lengths: jax.Array, positions: int) -> jax.Array:
     """[B, T], True at what is no padding."""
-    return jnp.arange(positions) < lengths[:, None]
+    return jnp.arange(positions)[None] < lengths[:, None]
 
 
 def ours(query: Heads, key: Heads, value: Heads, bias: jax.Array, lengths: jax.Array) -> Heads:

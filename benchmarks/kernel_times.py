@@ -24,7 +24,7 @@ KINDS = (
 
 
 class Kernel(NamedTuple):
-    """One run of a kernel, nanoseconds; `operation` is JAX's name of what it computes, None if unknown."""
+    """One run of a kernel, nanoseconds, and the part of the network that it computes."""
 
     name: str
     start: float
@@ -44,9 +44,11 @@ def traced(run: Callable[[], Any], steps: int, hlo: str) -> dict[str, Any]:
 
 
 def kernels(profile: ProfileData, known: dict[str, str]) -> list[Kernel]:
-    """All kernels of the first GPU; without one, the operations that the CPU's threads say they ran."""
+    """All kernels of the first GPU; of a CPU, the operations that its threads say they ran. ValueError if a GPU says nothing."""
     planes = {plane.name: plane for plane in profile.planes}
     device = next((name for name in sorted(planes) if name.startswith("/device:GPU")), None)
+    if device is None and jax.default_backend() != "cpu":
+        raise ValueError(f"the trace has no GPU; it has {', '.join(planes)}")
     lines = list(planes[device or "/host:CPU"].lines)
     streams = [line for line in lines if line.name.startswith("Stream")] or lines
     found = (_kernel(event, known) for line in streams for event in line.events)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import accelerator, accelerator_part, kernel_times, model_sizes, network_parts, random_step
+from benchmarks import accelerator, accelerator_part, accelerator_plan, kernel_times, model_sizes, network_parts, random_step
 from benchmarks.kernel_times import Kernel
 from ptune_cli.reports import parameters
 from ptune_cli.t5.config import parameter_shapes
@@ -68,7 +68,7 @@ def test_every_part_runs_with_jax_alone(tmp_path):
     trace = of["mfu"][0]["trace"]
     assert 0 <= trace["idle"] < 1 and 0 <= trace["unknown"] < 0.5 and trace["longest"]
     assert {"encoder mlp products forward", "encoder attention logits backward"} <= set(trace["parts"])
-    assert [line["members"] for line in of["members"]] == [1, accelerator_part.QUICK.members]
+    assert [line["members"] for line in of["members"]] == [1, accelerator_plan.QUICK.members]
     check_attention(of["attention"])
     padded, cut = of["mix"]
     assert padded["seconds"] > cut["seconds"] and padded["programs"] == 1
@@ -121,7 +121,7 @@ def test_sizes_are_those_that_gin_reads(size):
 
 
 def test_random_weights_have_the_models_shapes_and_dtype():
-    config = accelerator_part.sizes("small", accelerator_part.QUICK)
+    config = accelerator_plan.sizes("small", accelerator_plan.QUICK)
     flat = random_step.weights(config)
     leaves = {"/".join(key.key for key in path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(flat)}
     assert {name: leaf.shape for name, leaf in leaves.items()} == parameter_shapes(config)
