@@ -46,6 +46,9 @@ table1 table2: setup ## the paper's Tables 1 (SQuAD to MRQA) and 2 (QQP and MRPC
 bench: setup ## how fast a prompt is tuned, beside plain JAX and (PEFT=python) Hugging Face PEFT
 	$(BIN)/python -m benchmarks.prompt_step --tasks $(or $(TASK),copa$(comma)boolq) --batch 16 --rounds 2 $(if $(PEFT),--peft $(PEFT))
 
+bench-accelerator: ## how well a GPU is used (needs JAX, Flax, Optax, NumPy, safetensors and rich alone): OUTPUT=file.jsonl
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.accelerator $(if $(OUTPUT),--output $(OUTPUT))
+
 test: setup ## run every test
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
@@ -78,4 +81,4 @@ family: corpus ## pre-train the embedded models again, and ship them (2 cores: a
 	  $(BIN)/python -m corpora.model_card $$size || exit 1; \
 	done
 
-.PHONY: help setup demo sweep figure1 figure3a figure3b figure3c figure3d table3 report transfer table1 table2 bench test lint wheel-test corpus family
+.PHONY: help setup demo sweep figure1 figure3a figure3b figure3c figure3d table3 report transfer table1 table2 bench bench-accelerator test lint wheel-test corpus family

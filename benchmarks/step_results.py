@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 from collections.abc import Sequence
@@ -61,16 +62,22 @@ def _line(task: str, worker: Worker, medians: dict[str, Sample], settings: dict[
 
 
 def machine(root: Path) -> dict[str, Any]:
-    """What ran this, and the commit of `root` (None where there is no repository)."""
+    """What ran this, and the commit of `root` (None where there is no repository, or no git)."""
     cpuinfo = Path("/proc/cpuinfo")
     models = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-    found = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True)
     return {
         "cpu": models[0] if models else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
-        "commit": found.stdout.strip() or None,
+        "commit": _commit(root),
     }
+
+
+def _commit(root: Path) -> str | None:
+    if shutil.which("git") is None:
+        return None
+    found = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True)
+    return found.stdout.strip() or None
 
 
 def speeds(found: Sequence[dict[str, Any]]) -> Table:
