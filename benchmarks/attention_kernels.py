@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ptune_cli.t5.layers import MASKED, at_least_float32
+from ptune_cli.t5.attention import MASKED, attend
 
 Heads = jax.Array  # [B, H, T, head_dim]
 Fused = Callable[[Heads, Heads, Heads, jax.Array, jax.Array], Heads]
@@ -36,13 +36,11 @@ def _padding(lengths: jax.Array, positions: int) -> jax.Array:
 
 
 def ours(query: Heads, key: Heads, value: Heads, bias: jax.Array, lengths: jax.Array) -> Heads:
-    """As ptune_cli/t5/layers.py computes it."""
-    mask = _padding(lengths, key.shape[2])[:, None, None]
-    logits = at_least_float32(jnp.einsum("bhqd,bhkd->bhqk", query, key))
-    logits = logits + bias.astype(logits.dtype) + jnp.where(mask, 0.0, MASKED)
-    exponents = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
-    y = jnp.einsum("bhqk,bhkd->bhqd", exponents.astype(query.dtype), value)
-    return (y / exponents.sum(axis=-1, keepdims=True)).astype(query.dtype)
+    """As ptune computes it."""
+    mask = _padding(lengths, key.shape[2])[:, None]
+    return attend(
+        query, key, value, jax.lax.stop_gradient(bias), jnp.broadcast_to(mask, (len(mask), *query.shape[2:3], key.shape[2]))
+    )
 
 
 def _jax(implementation: str, folded: bool, query: Heads, key: Heads, value: Heads, bias: jax.Array, lengths: jax.Array) -> Heads:

@@ -97,5 +97,6 @@ def table(prompts: Mapping[str, jax.Array], names: Sequence[str]) -> jax.Array:
 def vectors(embed: Callable[[jax.Array], jax.Array], prompt_table: jax.Array, ids: np.ndarray | jax.Array) -> jax.Array:
     """Vectors [B, T, D] of ids [B, T]: the frozen embedding of tokens, a row of the table for slots."""
     tokens = embed(jnp.maximum(ids, 0))
-    rows = prompt_table.astype(tokens.dtype)[jnp.maximum(-ids - 1, 0)]
+    # Tokens read beyond the table: were it a row of it, their gradients, all zero, would be added to that one row in turn.
+    rows = prompt_table.astype(tokens.dtype).at[jnp.where(ids < 0, -ids - 1, len(prompt_table))].get(mode="fill", fill_value=0)
     return jnp.where((ids < 0)[..., None], rows, tokens)

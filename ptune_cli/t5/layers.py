@@ -1,4 +1,4 @@
-"""The parts of a T5 layer, with T5X's parameter names: norm, attention, MLP, relative position bias."""
+"""The parts of a T5 layer, with T5X's parameter names, besides attention: norm, matrix product, MLP, relative position bias."""
 
 import functools
 import zlib
@@ -10,9 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ptune_cli.t5.config import T5Config, mlp_inputs
-from ptune_cli.t5.dropout import Dropout, dropped, kept
+from ptune_cli.t5.dropout import Dropout, dropped
 
-MASKED = -1e10  # T5X's mask value; finite, so that a row with nothing to attend to stays finite
 ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu, "linear": lambda x: x}
 
 fan_in = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
@@ -116,78 +115,6 @@ def _backward(operands, saved, gradient):
 rounded_product.defvjp(_forward, _backward)
 
 
-# What attention reads: keys and values [B, H, K, head_dim], or the vectors [B, K, D] that they would be made from.
-Source = tuple[jax.Array, jax.Array] | jax.Array
-
-
-class Attention(nn.Module):
-    """Multi-head attention without biases and without 1/sqrt(d): T5 folds that into the query's initialisation."""
-
-    config: T5Config
-
-    def setup(self):
-        c = self.config
-        joined = c.num_heads * c.head_dim
-
-        def query_init(*args):
-            return fan_in(*args) / np.sqrt(c.head_dim).astype(np.float32)
-
-        self.query = Linear(c.emb_dim, joined, c, query_init)
-        self.key = Linear(c.emb_dim, joined, c, fan_in)
-        self.value = Linear(c.emb_dim, joined, c, fan_in)
-        self.out = Linear(joined, c.emb_dim, c, fan_in)
-
-    def keys_values(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Keys and values [B, H, T, head_dim] of x [B, T, D]."""
-        return self._heads(self.key(x)), self._heads(self.value(x))
-
-    def source(self, memory: jax.Array, queries: int) -> Source:
-        """What so many queries a row read of the memory [B, T, D]: itself, where they are fewer than a head has dimensions.
-
-        (q Wk^T) memory^T are the same logits as q (memory Wk)^T, and cost less when targets are short: every memory position
-        takes head_dim products for its key, and one for each query without it.
-        """
-        return memory if queries < self.config.head_dim else self.keys_values(memory)
-
-    def __call__(
-        self, x: jax.Array, source: Source, bias: jax.Array, mask: jax.Array, dropout: Dropout | None = None
-    ) -> jax.Array:
-        """x [B, Q, D] attends to a source of K positions; bias [1, H, Q, K]; mask [B, Q, K], True to see; dropout of the K."""
-        query = self._heads(self.query(x))
-        if isinstance(source, tuple):
-            logits = jnp.einsum("bhqd,bhkd->bhqk", query, source[0])
-        else:
-            logits = jnp.einsum("bhqm,bkm->bhqk", jnp.einsum("bhqd,mhd->bhqm", query, self._kernel(self.key)), source)
-        logits = at_least_float32(logits)
-        logits = logits + bias.astype(logits.dtype) + jnp.where(mask, 0.0, MASKED).astype(logits.dtype)[:, None]
-        # Softmax, divided by its sum only behind the product with the values, which is head_dim numbers for K.
-        weights = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
-        total = weights.sum(axis=-1, keepdims=True)
-        y = self._values(weights.astype(x.dtype), source, self._kept(dropout, x.dtype))
-        y = (y / total).astype(x.dtype)
-        return self.out(jnp.swapaxes(y, 1, 2).reshape(*x.shape[:2], -1))
-
-    def _kept(self, dropout: Dropout | None, dtype) -> jax.Array | None:
-        site = zlib.crc32("/".join(self.path).encode())
-        return kept(dropout and dropout.at(site), self.config.dropout_rate, self.config.num_heads, dtype)
-
-    def _values(self, weights: jax.Array, source: Source, keep: jax.Array | None) -> jax.Array:
-        """[B, H, Q, head_dim] of weights [B, H, Q, K] times `keep` [B, H, K], which are the values' as well as the weights'."""
-        if isinstance(source, tuple):
-            values = source[1] if keep is None else source[1] * keep[..., None]
-            return jnp.einsum("bhqk,bhkd->bhqd", weights, values)
-        weights = weights if keep is None else weights * keep[:, :, None]
-        return jnp.einsum("bhqm,mhd->bhqd", jnp.einsum("bhqk,bkm->bhqm", weights, source), self._kernel(self.value))
-
-    def _heads(self, x: jax.Array) -> jax.Array:
-        # Heads before positions: attention is then a batch of plain matrix products, a quarter faster on a CPU.
-        return jnp.swapaxes(x.reshape(*x.shape[:2], self.config.num_heads, self.config.head_dim), 1, 2)
-
-    def _kernel(self, linear: Linear) -> jax.Array:
-        """[D, H, head_dim]."""
-        return linear.kernel.astype(self.config.dtype).reshape(-1, self.config.num_heads, self.config.head_dim)
-
-
 class Mlp(nn.Module):
     """T5's feed-forward block: one activation (1.0) or a product of two (1.1's gated GELU)."""
 
@@ -195,10 +122,29 @@ class Mlp(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: Dropout | None = None) -> jax.Array:
-        c, factors = self.config, []
-        for name, activation in zip(mlp_inputs(c), c.mlp_activations, strict=True):
-            y = Linear(c.emb_dim, c.mlp_dim, c, fan_in_truncated, name=name)(x)
-            factors.append(ACTIVATIONS[activation](y))
-        site = zlib.crc32("/".join(self.path).encode())
-        product = dropped(functools.reduce(jnp.multiply, factors), dropout and dropout.at(site), c.dropout_rate)
+        c, site = self.config, zlib.crc32("/".join(self.path).encode())
+        factors = [Linear(c.emb_dim, c.mlp_dim, c, fan_in_truncated, name=name)(x) for name in mlp_inputs(c)]
+        product = dropped(activated(c.mlp_activations, *factors), dropout and dropout.at(site), c.dropout_rate)
         return Linear(c.mlp_dim, c.emb_dim, c, fan_in_truncated, name="wo")(product)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def activated(activations: tuple[str, ...], *factors: jax.Array) -> jax.Array:
+    """The product [B, T, N] of the factors [B, T, N], each with its activation.
+
+    What is kept for the gradient is the factors alone, and the activations are made again: of a gated GELU, half the memory.
+    """
+    return _activated(activations, *factors)
+
+
+def _activated(activations: tuple[str, ...], *factors: jax.Array) -> jax.Array:
+    return functools.reduce(jnp.multiply, (ACTIVATIONS[name](x) for name, x in zip(activations, factors, strict=True)))
+
+
+def _activated_backward(activations, factors, gradient):
+    factors, gradient = jax.lax.optimization_barrier((factors, gradient))  # or XLA keeps the activations of the forward pass
+    _, pull = jax.vjp(functools.partial(_activated, activations), *factors)
+    return pull(gradient)
+
+
+activated.defvjp(lambda activations, *factors: (_activated(activations, *factors), factors), _activated_backward)

@@ -12,9 +12,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ptune_cli.t5.attention import Attention, Source
 from ptune_cli.t5.config import SUBLAYERS, T5Config
 from ptune_cli.t5.dropout import Dropout, dropped
-from ptune_cli.t5.layers import Attention, Linear, Mlp, Norm, RelativeBias, Source, at_least_float32, fan_in_truncated
+from ptune_cli.t5.layers import Linear, Mlp, Norm, RelativeBias, at_least_float32, fan_in_truncated
 
 KeysValues = tuple[jax.Array, jax.Array]  # [B, H, T, head_dim] each
 
