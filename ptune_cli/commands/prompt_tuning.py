@@ -56,7 +56,7 @@ class PromptTuning(Experiment):
 
             evaluator, first = self.evaluator(score, keep, folder), start(self.first_prompts(frozen), step.optimizer)
             train(first, step, frozen.params, batches, evaluator, folder, steps=settings.steps, every=settings.every)
-        prompts = {name: jnp.asarray(read(prompt_folder(folder.path, name)).array) for name in self.names}
+        prompts = {name: jax.device_put(read(prompt_folder(folder.path, name)).array) for name in self.names}
         found = {}
         for task, own in self.by_task(layouts).items():
             split = self.scored(task)

@@ -5,7 +5,7 @@ get no gradient buffers. Prompt tuning trains a dict of prompts; pre-training an
 weights as the trainable tree.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ import optax
 from ptune_cli.data.batches import Batch, Ids
 from ptune_cli.prompts.bank import table, vectors
 from ptune_cli.t5.model import T5
-from ptune_cli.training.programs import Programs
+from ptune_cli.training.programs import Lowering, Programs
 
 Tree = Any
 
@@ -112,11 +112,12 @@ class Step:
         `trainable` and `frozen` may be trees of abstract arrays: no weight need be read yet.
         """
         state = self.abstract(trainable)
-        small = {
+        programs: dict[Hashable, Lowering] = {
             "zeros": lambda: self._zeros.lower(state.trainable),
             "update": lambda: self._update.lower(state, jax.eval_shape(self._nothing, state.trainable)),
         }
-        return self._programs.ahead(small | {_key(batch): partial(self._lower, state, frozen, batch) for batch in batches})
+        programs.update({_key(batch): partial(self._lower, state, frozen, batch) for batch in batches})
+        return self._programs.ahead(programs)
 
     def abstract(self, trainable: Tree) -> State:
         """The state of abstract arrays that begins with this tree, itself real or abstract."""
