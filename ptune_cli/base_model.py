@@ -102,7 +102,7 @@ class BaseModel:
         else:
             flat = t5x.read(folder, config, self.weights_dtype)
         mark = fingerprint(flat)
-        # One after another, each let go of by `flat`: there are never two copies of the model. And no `asarray`, which compiles.
+        # One after another, each let go of by `flat`: no whole second copy. And no `asarray`, which compiles for each shape.
         params = nested({name: jax.device_put(flat.pop(name)) for name in list(flat)})
         return Frozen(self.checkpoint, config, params, vocabulary, mark)
 
