@@ -64,7 +64,7 @@ def measure(size: str, steps: int, of_peak: Callable[[], float]) -> tuple[float,
 
 
 def _operations(step: Step, state, part: Batch) -> float:
-    analysis = step.compile(state, {}, part).cost_analysis()
+    analysis = step.compiled(state, {}, part).cost_analysis()
     return analysis["flops"] if analysis else float("nan")
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
@@ -15,7 +15,7 @@ from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
 from ptune_cli.formats import huggingface, t5x, vocabulary_file
 from ptune_cli.formats.atomic import write_atomically
-from ptune_cli.t5.config import T5Config
+from ptune_cli.t5.config import T5Config, parameter_shapes
 from ptune_cli.t5.fingerprint import fingerprint
 from ptune_cli.t5.model import T5
 
@@ -88,6 +88,11 @@ class BaseModel:
             raise UserError(f"{folder} is not a Hugging Face folder, and no T5 sizes were given", "include a gin/models file")
         return replace(found, dtype=self.dtype, operands=self.operands, dropout_rate=self.dropout_rate)
 
+    def abstract(self) -> dict:
+        """The parameters that `load` reads, as abstract arrays, without reading any weight."""
+        shapes = parameter_shapes(self.sizes())
+        return nested({name: jax.ShapeDtypeStruct(shape, self.weights_dtype) for name, shape in shapes.items()})
+
     def load(self) -> Frozen:
         """Read vocabulary and weights. UserError for whatever is missing, of another shape, or damaged."""
         folder, config, vocabulary = self.folder(), self.sizes(), self.load_vocabulary()
@@ -97,7 +102,8 @@ class BaseModel:
         else:
             flat = t5x.read(folder, config, self.weights_dtype)
         mark = fingerprint(flat)
-        params = nested({name: jnp.asarray(array) for name, array in flat.items()})
+        # One after another, each let go of by `flat`: no whole second copy. And no `asarray`, which compiles for each shape.
+        params = nested({name: jax.device_put(flat.pop(name)) for name in list(flat)})
         return Frozen(self.checkpoint, config, params, vocabulary, mark)
 
 

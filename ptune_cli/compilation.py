@@ -12,5 +12,5 @@ def keep_compiled() -> None:
     logging.getLogger("jax._src.compilation_cache").setLevel(logging.ERROR)
     if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(default_cache() / "xla"))
-        # A prompt's step compiles in a few seconds, its small parts in less than JAX's threshold of one.
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        # All of them, not only those that take JAX's threshold of a second: a run has few small ones, which it starts with.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -103,7 +103,8 @@ class RunFolder:
         `template` is a state of the same structure. UserError, naming the folder to delete, if the checkpoint is damaged.
         """
         with _writing(self.path / "checkpoints"):
-            return self.checkpoints.restore(template, step)
+            # Nothing was saved yet: no need to import Orbax, which takes a while.
+            return self.checkpoints.restore(template, step) if (self.path / "checkpoints").exists() else None
 
     @property
     def checkpoints(self) -> "Checkpoints":

@@ -44,6 +44,16 @@ for name in {modules}:
     python(script)
 
 
+def test_training_imports_what_its_start_needs():
+    """Orbax waits for the first checkpoint, pictures and metrics' libraries for the first that is made of them."""
+    script = """
+import sys
+import ptune_cli.commands.train
+print([name for name in ("orbax", "matplotlib", "scipy.stats", "sklearn", "tensorboardX", "tensorflow") if name in sys.modules])
+"""
+    assert python(script) == "[]\n"
+
+
 def test_the_gin_folder_does_not_hide_gin():
     assert not list((ROOT / "gin").rglob("__init__.py"))
     assert "site-packages" in python("import gin; print(gin.__file__)")

@@ -223,7 +223,7 @@ def test_the_prompt_step_computes_no_weight_gradients(operands):
 
     def compiled(loss, trainable, frozen, names):
         optimizer = SGD().build(None)
-        return Step(loss, optimizer, names).compile(start(trainable, optimizer), frozen, batch)
+        return Step(loss, optimizer, names).compiled(start(trainable, optimizer), frozen, batch)
 
     prompt = compiled(prompt_loss(model, names, 0.0), tiny.first_prompts(own, 128), params, names)
     whole = compiled(weight_loss(model, 0.0), params, {}, ["model"])

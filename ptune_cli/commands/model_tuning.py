@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from ptune_cli import base_model
@@ -21,7 +20,6 @@ from ptune_cli.evaluation.score import Scores
 from ptune_cli.file_task import absolute, shown
 from ptune_cli.prompts.bank import unchanged
 from ptune_cli.runs import RunFolder
-from ptune_cli.t5.config import parameter_shapes
 from ptune_cli.t5.model import T5
 from ptune_cli.training.loop import train
 from ptune_cli.training.plan import Plan
@@ -61,32 +59,24 @@ class ModelTuning(Experiment):
 
     def plan(self) -> Plan:
         model = self.settings.model
-        shapes = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in parameter_shapes(model.sizes()).items()}
-        step, trainable = self._step(T5(model.sizes())), base_model.nested(shapes)
-        return Plan.of(step, trainable, model, self.batches(self._unchanged), self.mixture())
+        return Plan.of(self._step(), model.abstract(), model, self.batches(self._unchanged), self.mixture())
 
     def run(self, folder: RunFolder) -> Found:
-        settings, frozen = self.settings, self.settings.model.load()
-        scorer, nothing = self.scorer(frozen), jnp.zeros((1, frozen.config.emb_dim))
+        settings, step, batches = self.settings, self._step(), self.batches(self._unchanged)
+        with step.ahead(settings.model.abstract(), {}, batches.empties()):
+            frozen = settings.model.load()
+            scorer, nothing = self.scorer(frozen), jnp.zeros((1, frozen.config.emb_dim))
 
-        def score(params: Any) -> dict[str, Scores]:
-            found = {}
-            for member in self.bank:
-                scores = scorer(params, nothing, [unchanged], self.validation(member.task), [settings.protocol])
-                [found[member.name]] = scores[settings.protocol]
-            return found
+            def score(params: Any) -> dict[str, Scores]:
+                found = {}
+                for member in self.bank:
+                    scores = scorer(params, nothing, [unchanged], self.validation(member.task), [settings.protocol])
+                    [found[member.name]] = scores[settings.protocol]
+                return found
 
-        evaluator, step = self.evaluator(score, lambda *_: None, folder, together=True), self._step(frozen.model)
-        state = train(
-            start(frozen.params, step.optimizer),
-            step,
-            {},
-            self.batches(self._unchanged),
-            evaluator,
-            folder,
-            steps=settings.steps,
-            every=settings.every,
-        )
+            evaluator = self.evaluator(score, lambda *_: None, folder, together=True)
+            first = start(frozen.params, step.optimizer)
+            state = train(first, step, {}, batches, evaluator, folder, steps=settings.steps, every=settings.every)
         # `rank` orders checkpoints as `Best` orders steps, so this is the step that results.json names.
         best = folder.restore(state, folder.checkpoints.best_step)
         tuned = best[1].trainable if best else state.trainable
@@ -111,6 +101,6 @@ class ModelTuning(Experiment):
         told = {name: value for name, value in self.metadata(self.bank[0], frozen).items() if name != "task"}
         return {**told, "tasks": [absolute(member.task) for member in self.bank]}
 
-    def _step(self, model: T5) -> Step:
-        optimizer = self.settings.optimizer.build(None)
+    def _step(self) -> Step:
+        optimizer, model = self.settings.optimizer.build(None), T5(self.settings.model.sizes())
         return Step(weight_loss(model, self.settings.z_loss), optimizer, [trained.model_name(self.bank)])

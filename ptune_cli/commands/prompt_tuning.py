@@ -31,41 +31,32 @@ class PromptTuning(Experiment):
         return max(member.prompt.length for member in self.bank)
 
     def plan(self) -> Plan:
-        model = self.settings.model
-        prompts = {m.name: jax.ShapeDtypeStruct((m.prompt.length, model.sizes().emb_dim), jnp.float32) for m in self.bank}
-        return Plan.of(self._step(T5(model.sizes())), prompts, model, self.batches(self.layouts))
+        return Plan.of(self._step(), self._abstract(), self.settings.model, self.batches(self.layouts))
 
     def run(self, folder: RunFolder) -> Found:
-        settings, frozen = self.settings, self.settings.model.load()
-        layouts = self.layouts
-        scorer = self.scorer(frozen)
+        settings, layouts, step = self.settings, self.layouts, self._step()
+        batches = self.batches(layouts)
+        with step.ahead(self._abstract(), settings.model.abstract(), batches.empties()):
+            frozen = settings.model.load()
+            scorer = self.scorer(frozen)
 
-        def score(trainable: Mapping[str, Any]) -> dict[str, Scores]:
-            prompt_table, found = table(trainable, self.names), {}
-            for task, own in self.by_task(layouts).items():
-                members, places = zip(*own, strict=True)
-                scores = scorer(frozen.params, prompt_table, places, self.validation(task), [settings.protocol])
-                found.update(zip((member.name for member in members), scores[settings.protocol], strict=True))
-            return found
+            def score(trainable: Mapping[str, Any]) -> dict[str, Scores]:
+                prompt_table, found = table(trainable, self.names), {}
+                for task, own in self.by_task(layouts).items():
+                    members, places = zip(*own, strict=True)
+                    scores = scorer(frozen.params, prompt_table, places, self.validation(task), [settings.protocol])
+                    found.update(zip((member.name for member in members), scores[settings.protocol], strict=True))
+                return found
 
-        def keep(step: int, member: Member, trainable: Mapping[str, Any], scores: Scores) -> None:
-            shape = {"length": member.prompt.length, "placement": member.prompt.placement}
-            metadata = {**self.metadata(member, frozen), **shape, "step": step, "scores": scores.flat()}
-            prompt = PromptFile(np.asarray(trainable[member.name], np.float32), metadata)
-            write(prompt_folder(folder.path, member.name), prompt)
+            def keep(step: int, member: Member, trainable: Mapping[str, Any], scores: Scores) -> None:
+                shape = {"length": member.prompt.length, "placement": member.prompt.placement}
+                metadata = {**self.metadata(member, frozen), **shape, "step": step, "scores": scores.flat()}
+                prompt = PromptFile(np.asarray(trainable[member.name], np.float32), metadata)
+                write(prompt_folder(folder.path, member.name), prompt)
 
-        evaluator, step = self.evaluator(score, keep, folder), self._step(frozen.model)
-        train(
-            start(self.first_prompts(frozen), step.optimizer),
-            step,
-            frozen.params,
-            self.batches(layouts),
-            evaluator,
-            folder,
-            steps=settings.steps,
-            every=settings.every,
-        )
-        prompts = {name: jnp.asarray(read(prompt_folder(folder.path, name)).array) for name in self.names}
+            evaluator, first = self.evaluator(score, keep, folder), start(self.first_prompts(frozen), step.optimizer)
+            train(first, step, frozen.params, batches, evaluator, folder, steps=settings.steps, every=settings.every)
+        prompts = {name: jax.device_put(read(prompt_folder(folder.path, name)).array) for name in self.names}
         found = {}
         for task, own in self.by_task(layouts).items():
             split = self.scored(task)
@@ -86,7 +77,12 @@ class PromptTuning(Experiment):
         """Each member's prompt [P, D] before the first step, from its own seed."""
         return {m.name: first_prompt(m, self.training(m.task).labels, frozen) for m in self.bank}
 
-    def _step(self, model: T5) -> Step:
+    def _abstract(self) -> dict[str, jax.ShapeDtypeStruct]:
+        width = self.settings.model.sizes().emb_dim
+        return {member.name: jax.ShapeDtypeStruct((member.prompt.length, width), jnp.float32) for member in self.bank}
+
+    def _step(self) -> Step:
+        model = T5(self.settings.model.sizes())
         return Step(prompt_loss(model, self.names, self.settings.z_loss), self.settings.optimizer.build(self.names), self.names)
 
 
@@ -96,5 +92,9 @@ def first_prompt(member: Member, labels: Sequence[str] | None, frozen: Frozen) -
     if isinstance(init, ClassLabels) and not init.labels:
         words = tuple(map(bare, labels or catalog.lookup(member.task).first_words))  # a sentinel is no class
         init = replace(init, labels=words) if words else init.rest
-    key = jax.random.fold_in(jax.random.key(member.seed), 2**31 - 1)  # dropout folds in steps, which stay below
-    return init(key, member.prompt.length, frozen.embeddings, frozen.vocabulary)
+    return init(_key(member.seed), member.prompt.length, frozen.embeddings, frozen.vocabulary)
+
+
+@jax.jit
+def _key(seed: jax.Array) -> jax.Array:
+    return jax.random.fold_in(jax.random.key(seed), 2**31 - 1)  # dropout folds in steps, which stay below

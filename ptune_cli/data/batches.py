@@ -143,6 +143,15 @@ class Batches:
         shared = [room_for(steps, int(times * longest), targets) for times in LENGTHS_OF_PACKED_ROWS]
         return {None: [alone, *shared], True: shared, False: [alone]}[self.packing]
 
+    def empty(self, shape: Shape) -> Batch:
+        """A microbatch of a shape, without rows: what its program can be compiled for."""
+        return self._pad((), shape)
+
+    def empties(self) -> list[Batch]:
+        """A microbatch without rows of each shape, those of the first step first: all that a run's programs are compiled for."""
+        first = [Shape(*part.encoder_ids.shape) for part in self(0)]
+        return [self.empty(shape) for shape in dict.fromkeys([*first, *self.shapes])]
+
     def rows(self, step: int) -> list[np.ndarray]:
         """For each member, the indices [size] of the examples it sees at this step."""
         return [source.order(step * self.size, self.size) for source in self.sources]

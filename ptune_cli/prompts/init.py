@@ -7,6 +7,7 @@ table as NumPy or JAX array, `vocabulary` has `.encode(text) -> ids` and `.unk_i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import jax
@@ -55,7 +56,7 @@ class SampledVocabulary:
                 f"SampledVocabulary needs {length} different tokens and its population has {population}",
                 f"raise SampledVocabulary.population (the vocabulary has {embeddings.shape[0]} rows) or shorten the prompt",
             )
-        return _rows(embeddings, jax.random.choice(key, population, (length,), replace=False))
+        return _placed(_rows(embeddings, _drawn(key, population, length)))
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class ClassLabels:
         if not self.labels:
             raise UserError("ClassLabels has no labels, and the task lists none", "set ClassLabels.labels")
         means = [label_vector(label, embeddings, vocabulary) for label in self.labels]
-        return _fill(jnp.stack(means[:length]), self.rest, key, length, embeddings, vocabulary)
+        return _fill(np.stack(means[:length]), self.rest, key, length, embeddings, vocabulary)
 
 
 @dataclass(frozen=True)
@@ -111,17 +112,26 @@ class FromFile:
                 f"the prompt {self.path} has shape {array.shape} and this run needs {expected} (length, width)",
                 "set the prompt length to the file's, or use the base model that the prompt was trained for",
             )
-        return jnp.asarray(array, jnp.float32)
+        return _placed(np.asarray(array, np.float32))
 
 
-def label_vector(label: str, embeddings: Any, vocabulary: Any) -> jax.Array:
+def label_vector(label: str, embeddings: Any, vocabulary: Any) -> np.ndarray:
     """The mean [D] float32 of the embeddings of a label's tokens. UserError on a label that does not tokenise."""
-    return _rows(embeddings, _tokens(label, "class label", vocabulary)).mean(axis=0)
+    return np.asarray(jnp.mean(_rows(embeddings, _tokens(label, "class label", vocabulary)), axis=0))
 
 
-def _rows(embeddings: Any, ids: Any) -> jax.Array:
-    # Indexed before it becomes a JAX array: a table in host memory is never copied to the device whole.
-    return jnp.asarray(embeddings[np.asarray(ids)], jnp.float32)
+# What is not worth a program of XLA's own is done in NumPy: each takes longer to compile than all prompts to make.
+def _rows(embeddings: Any, ids: Any) -> np.ndarray:
+    return np.asarray(embeddings.take(np.asarray(ids), axis=0), np.float32)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _drawn(key: jax.Array, population: int, count: int) -> jax.Array:
+    return jax.random.choice(key, population, (count,), replace=False)
+
+
+def _placed(rows: np.ndarray) -> jax.Array:
+    return jax.device_put(rows)
 
 
 def _tokens(text: str, kind: str, vocabulary: Any) -> Sequence[int]:
@@ -133,6 +143,7 @@ def _tokens(text: str, kind: str, vocabulary: Any) -> Sequence[int]:
     return ids
 
 
-def _fill(rows: jax.Array, rest: Initializer, key: jax.Array, length: int, embeddings: Any, vocabulary: Any) -> jax.Array:
+def _fill(rows: np.ndarray, rest: Initializer, key: jax.Array, length: int, embeddings: Any, vocabulary: Any) -> jax.Array:
     missing = length - rows.shape[0]
-    return jnp.concatenate([rows, rest(key, missing, embeddings, vocabulary)]) if missing else rows
+    others = [np.asarray(rest(key, missing, embeddings, vocabulary))] if missing else []
+    return _placed(np.concatenate([rows, *others]))

@@ -69,7 +69,7 @@ def train(
     restored = folder.restore(state)
     if restored:
         _, state, memory = restored
-        state = jax.tree.map(jax.numpy.asarray, state)
+        state = jax.device_put(state)
         evaluator.recall(memory)
     start, saved = int(state.step), int(state.step) if restored else -1
     folder.truncate_after(saved)

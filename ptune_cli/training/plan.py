@@ -7,16 +7,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ptune_cli.base_model import BaseModel, nested
-from ptune_cli.data.batches import SAMPLED, Batch, Batches
+from ptune_cli.base_model import BaseModel
+from ptune_cli.data.batches import SAMPLED, Batches
 from ptune_cli.file_task import shown
-from ptune_cli.t5.config import parameter_count, parameter_shapes
-from ptune_cli.training.step import Step, start
+from ptune_cli.t5.config import parameter_count
+from ptune_cli.training.step import Step
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,12 @@ class Plan:
         `trainable` is the tree that is trained, of abstract arrays; what else the model has is frozen.
         """
         config, whole = model.sizes(), "token_embedder" in trainable
-        shapes = {name: jax.ShapeDtypeStruct(shape, model.weights_dtype) for name, shape in parameter_shapes(config).items()}
-        frozen = {} if whole else nested(shapes)
-        state = jax.eval_shape(lambda tree: start(tree, step.optimizer), trainable)
+        frozen, state = {} if whole else model.abstract(), step.abstract(trainable)
         parts = [part for t in range(SAMPLED) for part in batches(t)]
         by_shape = {part.encoder_ids.shape: part for part in parts}
         often = Counter(part.encoder_ids.shape for part in parts)
         largest = max(batches.shapes, key=batches.cost.of)
-        memory = step.compile(state, frozen, _abstract(largest, batches.lengths.targets)).memory_analysis()
+        memory = step.compiled(state, frozen, batches.empty(largest)).memory_analysis()
         if memory is None:
             raise RuntimeError("XLA gives no account of the step's memory on this device")
         trained = sum(leaf.size for leaf in jax.tree.leaves(trainable))
@@ -95,9 +92,3 @@ class Plan:
         ):
             table.add_row(name, value)
         Console().print(table)
-
-
-def _abstract(shape: tuple[int, int], targets: int) -> Batch:
-    rows, length = shape
-    shapes = (rows, length), (rows, length), (rows, targets), (rows, targets), (rows,), (rows, 3)
-    return jax.eval_shape(lambda: Batch(*(jnp.zeros(shape, jnp.int32) for shape in shapes)))

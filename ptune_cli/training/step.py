@@ -5,16 +5,20 @@ get no gradient buffers. Prompt tuning trains a dict of prompts; pre-training an
 weights as the trainable tree.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from ptune_cli.data.batches import Batch, Ids
 from ptune_cli.prompts.bank import table, vectors
 from ptune_cli.t5.model import T5
+from ptune_cli.training.programs import Lowering, Programs
 
 Tree = Any
 
@@ -39,7 +43,8 @@ class Sums(NamedTuple):
 
 def start(trainable: Tree, optimizer: optax.GradientTransformation) -> State:
     """The state before the first step."""
-    return State(jnp.zeros((), jnp.int32), trainable, optimizer.init(trainable), jnp.full((), -1, jnp.int32))
+    zero, minus_one = jax.device_put((np.int32(0), np.int32(-1)))  # jnp's zeros are a program of XLA's for each shape
+    return State(zero, trainable, jax.jit(optimizer.init)(trainable), minus_one)
 
 
 def dropout_keys(batch: Batch) -> jax.Array:
@@ -86,23 +91,44 @@ def sums(model: T5, params: Tree, prompt_table: jax.Array, batch: Batch, count: 
 
 class Step:
     """The compiled step. `loss` maps (trainable, frozen, batch) to `Sums`; all members' losses are summed, and as each
-    row belongs to one member, the gradients separate by themselves."""
+    row belongs to one member, the gradients separate by themselves.
+
+    A program is compiled once for each shape of a microbatch: all calls of one step are to be for trees of the same arrays."""
 
     def __init__(self, loss: Callable[[Tree, Tree, Batch], Sums], optimizer: optax.GradientTransformation, names: Sequence[str]):
         self.loss, self.optimizer, self.names = loss, optimizer, tuple(names)
+        self._zeros = jax.jit(self._nothing)
         self._add = jax.jit(self._accumulate, donate_argnums=0)
         self._update = jax.jit(self._apply, donate_argnums=0)
+        self._programs = Programs()
 
     def __call__(self, state: State, frozen: Tree, batches: Sequence[Batch]) -> tuple[State, dict[str, jax.Array]]:
         """One update from a step's microbatches. Returns the new state and metrics, [K] each; does not wait for them."""
-        total = jax.tree.map(jnp.zeros_like, state.trainable), self._zeros()
+        total = self._programs("zeros", lambda: self._zeros.lower(state.trainable))(state.trainable)
         for batch in batches:
-            total = self._add(total, state.trainable, frozen, batch)
-        return self._update(state, total)
+            total = self.compiled(state, frozen, batch)(total, state.trainable, frozen, batch)
+        return self._programs("update", lambda: self._update.lower(state, total))(state, total)
 
-    def compile(self, state: State, frozen: Tree, batch: Batch) -> jax.stages.Compiled:
-        """One microbatch's compiled program, from real or abstract arguments, for its account of memory and FLOPs."""
-        return self._lower(state, frozen, batch).compile()
+    def ahead(self, trainable: Tree, frozen: Tree, batches: Iterable[Batch]) -> AbstractContextManager[None]:
+        """Compiles, in threads while the body runs, what steps take whose microbatches have the shapes of these.
+
+        `trainable` and `frozen` may be trees of abstract arrays: no weight need be read yet.
+        """
+        state = self.abstract(trainable)
+        programs: dict[Hashable, Lowering] = {
+            "zeros": lambda: self._zeros.lower(state.trainable),
+            "update": lambda: self._update.lower(state, jax.eval_shape(self._nothing, state.trainable)),
+        }
+        programs.update({_key(batch): partial(self._lower, state, frozen, batch) for batch in batches})
+        return self._programs.ahead(programs)
+
+    def abstract(self, trainable: Tree) -> State:
+        """The state of abstract arrays that begins with this tree, itself real or abstract."""
+        return jax.eval_shape(lambda tree: start(tree, self.optimizer), trainable)
+
+    def compiled(self, state: State, frozen: Tree, batch: Batch) -> jax.stages.Compiled:
+        """A microbatch's program, from real or abstract arguments. It adds its gradient and sums to those it is given."""
+        return self._programs(_key(batch), partial(self._lower, state, frozen, batch))
 
     def operations(self, state: State, frozen: Tree, batch: Batch) -> float:
         """Floating-point operations of one microbatch, as XLA counts them before it optimises; NaN where it does not."""
@@ -110,12 +136,11 @@ class Step:
         return analysis["flops"] if analysis else float("nan")
 
     def _lower(self, state: State, frozen: Tree, batch: Batch) -> jax.stages.Lowered:
-        total = state.trainable, jax.eval_shape(self._zeros)
+        total = jax.eval_shape(self._nothing, state.trainable)
         return self._add.lower(total, state.trainable, frozen, batch)
 
-    def _zeros(self) -> Sums:
-        # Three arrays, not one thrice: `_add` takes over the buffers it is given.
-        return Sums(*(jnp.zeros(len(self.names)) for _ in Sums._fields))
+    def _nothing(self, trainable: Tree) -> tuple[Tree, Sums]:
+        return jax.tree.map(jnp.zeros_like, trainable), Sums(*(jnp.zeros(len(self.names)) for _ in Sums._fields))
 
     def _accumulate(self, total, trainable, frozen, batch):
         def objective(trainable):
@@ -150,6 +175,10 @@ class Step:
         if len(self.names) > 1 or set(tree) == set(self.names):
             return jnp.stack([jnp.linalg.norm(tree[name]) for name in self.names])
         return optax.tree.norm(tree)[None]
+
+
+def _key(batch: Batch) -> tuple:
+    return tuple(ids.shape for ids in batch)
 
 
 def prompt_loss(model: T5, names: Sequence[str], z_loss: float) -> Callable[[Tree, Tree, Batch], Sums]:
