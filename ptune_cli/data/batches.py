@@ -145,7 +145,7 @@ class Batches:
 
     def empty(self, shape: Shape) -> Batch:
         """A microbatch of a shape, without rows: what its program can be compiled for."""
-        return self._pad((), shape)
+        return self._batch((), shape)
 
     def empties(self) -> list[Batch]:
         """A microbatch without rows of each shape, those of the first step first: all that a run's programs are compiled for."""
