@@ -24,7 +24,7 @@ from ptune_cli.runs import RunFolder
 from ptune_cli.t5.config import parameter_shapes
 from ptune_cli.t5.model import T5
 from ptune_cli.training.loop import train
-from ptune_cli.training.plan import Plan
+from ptune_cli.training.plan import Work
 from ptune_cli.training.step import Step, start, weight_loss
 
 
@@ -59,11 +59,11 @@ class ModelTuning(Experiment):
         [mixed] = self.drawn(self._unchanged)
         return dict(zip(self.settings.tasks, mixed.rates, strict=True)) if len(self.bank) > 1 else {}
 
-    def plan(self) -> Plan:
+    def work(self) -> Work:
         model = self.settings.model
         shapes = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in parameter_shapes(model.sizes()).items()}
         step, trainable = self._step(T5(model.sizes())), base_model.nested(shapes)
-        return Plan.of(step, trainable, model, self.batches(self._unchanged), self.mixture())
+        return Work.of(step, trainable, model, self.batches(self._unchanged), self._unchanged)
 
     def run(self, folder: RunFolder) -> Found:
         settings, frozen = self.settings, self.settings.model.load()

@@ -18,7 +18,7 @@ from ptune_cli.prompts.init import ClassLabels
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.model import T5
 from ptune_cli.training.loop import train
-from ptune_cli.training.plan import Plan
+from ptune_cli.training.plan import Work
 from ptune_cli.training.step import Step, prompt_loss, start
 from tasks import catalog
 from tasks.postprocessors import bare
@@ -30,10 +30,10 @@ class PromptTuning(Experiment):
     def added_length(self) -> int:
         return max(member.prompt.length for member in self.bank)
 
-    def plan(self) -> Plan:
+    def work(self) -> Work:
         model = self.settings.model
         prompts = {m.name: jax.ShapeDtypeStruct((m.prompt.length, model.sizes().emb_dim), jnp.float32) for m in self.bank}
-        return Plan.of(self._step(T5(model.sizes())), prompts, model, self.batches(self.layouts))
+        return Work.of(self._step(T5(model.sizes())), prompts, model, self.batches(self.layouts), self.layouts)
 
     def run(self, folder: RunFolder) -> Found:
         settings, frozen = self.settings, self.settings.model.load()
