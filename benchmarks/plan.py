@@ -4,14 +4,18 @@
     python -m benchmarks.plan --size small --steps 16
 
 The demo's recipe on a part of its task, on a model that ships or on a T5 1.1 of random weights. Plan and run are processes
-of their own, one after the other, with one cache: what the plan compiled the run finds. A step's seconds are the mean of those
-that were logged, without the first tenth or more; memory is the most that a process held, or its accelerator. XLA's account
-leaves out what every process with JAX has, so it stands beside what the run held more than that.
+of their own, in turn, with one cache: what the first plan compiled the others find. A run's seconds are the medians of the steps
+that were logged, and of the evaluations but the first: programs of rare shapes are read when they are first met. Memory is the
+most that a process held, or its accelerator. XLA's account leaves out what every process with JAX has, so it stands beside what
+the run held more than that. All are medians over the rounds.
 """
 
 import argparse
+import itertools
 import json
 import os
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,6 +30,7 @@ ROOT = Path(__file__).parents[1]
 TASK = ROOT / "tasks" / "data" / "gloss_topic"
 ROWS = {"train": 1000, "validation": 96}
 LOGGED = 10  # lines of metrics
+WHAT = ("seconds a step", "seconds an evaluation", "MiB at most", "MiB, XLA's account")
 # A ptune command that writes to the file argv[1] what it held, and the seconds of its evaluations.
 WATCHED = """
 import json, sys, time
@@ -70,24 +75,29 @@ def ptune(folder: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
     return done.stdout, json.loads((folder / "taken.json").read_text())
 
 
-def measure(size: str, steps: int, more: Sequence[str], folder: Path) -> list[tuple[str, float, float]]:
-    """(what, as it was planned, as it was) of a run."""
+def run_flags(size: str, steps: int, more: Sequence[str], folder: Path) -> list[str]:
+    """What plan and run are given. Writes task and model to `folder`."""
     write_task(folder)
     flags = ["--gin", "runs/demo.gin", "--tasks", f"file:{folder}", "--test_split", "validation"]
     flags += ["--model.checkpoint", model_folder(size, folder / "model"), "--steps", str(steps)]
     flags += ["--model.vocabulary", str(shipped.ASSETS / "tiny" / "spiece.model")]
-    flags += ["--every.evaluate", str(-(-steps // 2)), "--every.log", str(-(-steps // LOGGED)), *more]
+    return [*flags, "--every.evaluate", str(-(-steps // 4)), "--every.log", str(-(-steps // LOGGED)), *more]
+
+
+def measure(flags: Sequence[str], folder: Path) -> list[tuple[float, float]]:
+    """Of each of WHAT, as it was planned and as it was."""
     plan = json.loads(ptune(folder, "plan", *flags, "--json")[0])
+    shutil.rmtree(folder / "run", ignore_errors=True)
     _, taken = ptune(folder, "train", *flags, "--output", str(folder / "run"))
     lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
     logged = [(line["step"], line["seconds"]) for line in lines if "seconds" in line]
-    step = sum(seconds for _, seconds in logged[1:]) / (logged[-1][0] - logged[0][0])
+    steps = [seconds / (step - before) for (before, _), (step, seconds) in itertools.pairwise(logged)]
     planned = plan["measured"]
     return [
-        ("seconds a step", planned["step_seconds"], step),
-        ("seconds an evaluation", planned["evaluation_seconds"], taken["evaluations"][-1]),
-        ("MiB at most", planned["peak_bytes"] / 2**20, taken["peak"] / 2**20),
-        ("MiB, XLA's account", plan["step_bytes"] / 2**20, (taken["peak"] - taken["bare"]) / 2**20),
+        (planned["step_seconds"], statistics.median(steps)),
+        (planned["evaluation_seconds"], statistics.median(taken["evaluations"][1:])),
+        (planned["peak_bytes"] / 2**20, taken["peak"] / 2**20),
+        (plan["step_bytes"] / 2**20, (taken["peak"] - taken["bare"]) / 2**20),
     ]
 
 
@@ -95,12 +105,15 @@ def main() -> None:
     """Prints a line for each, and its ratio."""
     parser = argparse.ArgumentParser(description="How near a plan comes to the run. Further flags are the run's.")
     parser.add_argument("--size", default="tiny", help="a model that ships, or a size of T5 1.1")
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=40, help="at least 5: evaluations come at each quarter")
+    parser.add_argument("--rounds", type=int, default=3)
     options, more = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as name:
-        found = measure(options.size, options.steps, more, Path(name))
+        flags = run_flags(options.size, options.steps, more, Path(name))
+        found = [measure(flags, Path(name)) for _ in range(options.rounds)]
     print(f"{'':<22} {'planned':>9} {'measured':>9} {'ratio':>6}")
-    for what, planned, measured in found:
+    for i, what in enumerate(WHAT):
+        planned, measured = (statistics.median(each[i][k] for each in found) for k in (0, 1))
         print(f"{what:<22} {planned:>9.4g} {measured:>9.4g} {planned / measured:>6.2f}")
 
 

@@ -1,7 +1,7 @@
 """What a run takes on this device, found by rehearsing it on random weights: seconds of a step and of scoring, and memory.
 
 No cost model knows the machine. A rehearsal runs the programs that the run will, on batches of its own data: first steps, and
-one batch of answers of a few lengths. What compiling takes is left out; the programs are kept for the run.
+batches of answers, of a few lengths. What compiling takes is left out; the programs are kept for the run.
 """
 
 import resource
@@ -25,7 +25,7 @@ from ptune_cli.training.plan import Work
 from ptune_cli.training.step import State, start
 
 ENOUGH = 10.0  # seconds of steps; the clock's own noise is far below
-LENGTHS, BATCHES = 3, 3  # of inputs whose answers are timed, and times each; between the lengths, seconds are interpolated
+LENGTHS, BATCHES = 8, 3  # of inputs whose answers are timed, and times each; between the lengths, seconds are interpolated
 
 
 def random_like(tree: Any) -> Any:
