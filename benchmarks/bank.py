@@ -42,9 +42,9 @@ class Cost(NamedTuple):
     megabytes: float
 
 
-def train(folder: Path, flags: Sequence[str]) -> Cost:
-    """One run of `ptune train` with the cache `folder`/cache. RuntimeError with the end of what it printed if it fails."""
-    command = ["train", "--gin", "runs/demo.gin", *flags]
+def ptune(folder: Path, name: str, flags: Sequence[str]) -> Cost:
+    """One command, `ptune train` say, with the cache `folder`/cache. RuntimeError with the end of what it printed if it fails."""
+    command = [name, "--gin", "runs/demo.gin", *flags]
     environment = {**os.environ, "PTUNE_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
     with open(folder / "log", "w+b") as log:
         began = time.monotonic()
@@ -63,10 +63,10 @@ def measure(flags: Sequence[str], runs: Sequence[Sequence[int]]) -> Cost:
     """Runs with these seeds each, one after another: sums, and the largest of the processes."""
     with tempfile.TemporaryDirectory() as name:
         folder, costs = Path(name), []
-        train(folder, [*flags, "--output", f"{folder}/none", "--dry_run"])  # prepares the data
+        ptune(folder, "plan", [*flags, "--no-measure"])  # prepares the data
         shutil.rmtree(folder / "cache" / "xla", ignore_errors=True)
         for i, seeds in enumerate(runs):
-            costs.append(train(folder, [*flags, "--output", f"{folder}/{i}", "--seeds", ",".join(map(str, seeds))]))
+            costs.append(ptune(folder, "train", [*flags, "--output", f"{folder}/{i}", "--seeds", ",".join(map(str, seeds))]))
     seconds, compiled, megabytes = zip(*costs, strict=True)
     return Cost(sum(seconds), sum(compiled), max(megabytes))
 

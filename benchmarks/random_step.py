@@ -80,7 +80,7 @@ class RandomStep:
 
     def compile(self, batch: Batch) -> jax.stages.Compiled:
         """The program of a batch's shape, which calls then find compiled."""
-        return self.step.compile(self.state, self.params, batch)
+        return self.step.compiled(self.state, self.params, batch)
 
     def compile_all(self, batches: Sequence[Batch]) -> int:
         """Compiles the programs of all shapes, some at a time; returns how many there are. One that fails fails when called."""

@@ -15,6 +15,7 @@ from ptune_cli.errors import Preempted, RunFailure, UserError, nearest
 # name -> (module, class, what it does)
 COMMANDS = {
     "train": ("ptune_cli.commands.train", "Train", "tune prompts on a frozen T5"),
+    "plan": ("ptune_cli.commands.plan", "Plan", "say what a training run will take: memory, time, padding"),
     "eval": ("ptune_cli.commands.eval", "Eval", "score a trained prompt on a task"),
     "ensemble": ("ptune_cli.commands.ensemble", "Ensemble", "score several prompts of a task together"),
     "infer": ("ptune_cli.commands.infer", "Infer", "answer texts with trained prompts, of several tasks in one batch"),

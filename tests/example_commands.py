@@ -102,6 +102,13 @@ class Fit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refit(Fit):
+    """Fit prompts again."""
+
+    task: str = "cola"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prepare:
     """Prepare tasks."""
 

@@ -65,7 +65,7 @@ FLAGS = {
     "--batch_size 0": "batch_size is 0, expected at least 1",
     "--steps -1": "steps is -1, expected 0 or more",
     "--every.save 0": "save is every 0 steps, expected at least 1",
-    "--positions 0 --dry-run": "positions is 0, expected at least 1",
+    "--positions 0": "positions is 0, expected at least 1",
     "--optimizer.learning_rate 0.1,0.2": "learning_rate lists 2 values",
     "--optimizer.learning_rate -1": "the learning rate -1.0 is not a number >= 0",
     "--target_length 2": "train: 13 of 40 targets (32.5%) are cut to 2 tokens; raise target_length to 3",

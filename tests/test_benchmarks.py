@@ -136,3 +136,10 @@ def test_what_a_microbatch_takes_is_told_for_each_shape():
     found = lines("benchmarks.shapes", "--size", "small", "--shapes", "1x24,2x32", "--rounds", "1")
     assert [line[:3] for line in found] == [["1", "24", "24"], ["2", "32", "64"]]
     assert all(float(number) > 0 for line in found for number in line[3:])
+
+
+def test_a_plan_is_told_beside_its_run():
+    found = lines("benchmarks.plan", "--size", "nano", "--steps", "8", "--rounds", "1")
+    assert [line[-4] for line in found] == ["step", "evaluation", "most", "account"]
+    for *_, planned, measured, ratio in found:
+        assert float(planned) > 0 and float(ratio) == pytest.approx(float(planned) / float(measured), abs=0.02)

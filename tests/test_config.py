@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from example_commands import HEAD, SGD, Adam, Fit, Labels, Model, Schedule, Uniform, load, write
+from example_commands import HEAD, SGD, Adam, Fit, Labels, Model, Refit, Schedule, Uniform, load, write
 
 from ptune_cli import config
 from ptune_cli.config import explain, search
@@ -29,6 +29,14 @@ def test_objects_are_the_plain_classes():
 
 def test_settings_of_a_class_reach_objects_that_are_python_defaults():
     assert load("ex.Schedule.warmup_steps = 5").optimizer == Adam(schedule=Schedule(warmup_steps=5))
+
+
+def test_settings_of_a_class_reach_those_derived_from_it_unless_the_same_is_set_of_them():
+    file = write(HEAD + "ex.Refit.seeds = (1,)\nex.Fit.steps = 1\nex.Fit.seeds = (2,)\nex.Fit.optimizer = @ex.SGD()")
+    found = config.resolve(Refit, [file], ["Fit.remat=False"])
+    assert found.object == Refit(task="sst2", steps=1, seeds=(1,), optimizer=SGD(), remat=False) and found.unused == []
+    assert config.resolve(Fit, [file]).object.seeds == (2,)
+    assert config.resolve(Refit, [file], ["Refit.steps=3"]).object.steps == 3
 
 
 def test_a_flag_wins_over_a_gin_flag_which_wins_over_files():

@@ -147,14 +147,6 @@ def test_one_run_tunes_one_model(model, ptune, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_dry_run_of_model_tuning_trains_all_parameters(model, ptune, tmp_path):
-    code, out, _ = ptune(*model_folder.train(model, tmp_path / "run", *TUNE, "--dry_run", "true", "--json"))
-    plan = json.loads(out)
-    count = sum(array.size for array in weights(model).values())
-    assert code == 0 and (plan["trainable_parameters"], plan["frozen_parameters"]) == (count, 0)
-    assert plan["weight_bytes"] == 4 * count
-
-
 def test_prompt_design_shows_training_examples_and_trains_nothing(model, ptune, tmp_path):
     flags = ("--method", "design", "--design.shots", "3", "--design.separator", ":", "--seeds", "0,1")
     code, _, errors = ptune(*model_folder.train(model, tmp_path / "run", *flags))

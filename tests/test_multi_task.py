@@ -128,14 +128,18 @@ def test_a_report_tells_a_model_of_several_tasks_from_one_of_the_task_alone(mixe
     assert text.count("| model tuning (multi-task) |") == 2 and text.count("| model tuning |") == 1
 
 
-def test_a_dry_run_shows_the_rates(model, where, ptune, tmp_path):
+def test_a_plan_shows_the_rates(model, where, ptune, tmp_path):
     for more, percent in (((), "66.67%"), (("--mixing_limit", "10"), "50.00%")):
-        code, out, _ = ptune(*command(model, tmp_path / "run", where, "--dry_run", "true", *more))
+        code, out, _ = ptune(*planned(command(model, tmp_path / "run", where, *more)))
         assert code == 0 and percent in next(line for line in out.splitlines() if "share of kinds:kinds" in line)
-    code, out, _ = ptune(*command(model, tmp_path / "run", where, "--dry_run", "true", "--json"))
+    code, out, _ = ptune(*planned(command(model, tmp_path / "run", where, "--json")))
     assert json.loads(out)["mixture"] == rates(where)
-    code, out, _ = ptune(*model_folder.train(model, tmp_path / "run", *FLAGS, "--dry_run", "true", "--json"))
+    code, out, _ = ptune(*planned(model_folder.train(model, tmp_path / "run", *FLAGS, "--json")))
     assert json.loads(out)["mixture"] == {}
+
+
+def planned(command: list[str]) -> list[str]:
+    return ["plan", *command[1:], "--no-measure"]
 
 
 def rates(where: str) -> dict:
@@ -144,9 +148,9 @@ def rates(where: str) -> dict:
 
 def test_tasks_that_begin_alike_are_told_and_a_limit_below_one_is_refused(model, where, ptune, tmp_path):
     told = "nothing in front of their inputs tells the model which task it answers"
-    code, _, errors = ptune(*command(model, tmp_path / "run", where, "--dry_run", "true"))
+    code, _, errors = ptune(*planned(command(model, tmp_path / "run", where)))
     assert code == 0 and f"kinds:kinds and {where}: {told}" in errors
-    code, _, errors = ptune(*model_folder.train(model, tmp_path / "run", *FLAGS, "--dry_run", "true"))
+    code, _, errors = ptune(*planned(model_folder.train(model, tmp_path / "run", *FLAGS)))
     assert code == 0 and told not in errors
     code, _, errors = ptune(*command(model, tmp_path / "run", where, "--mixing_limit", "0"))
     assert code == 2 and "mixing_limit is 0, expected at least 1" in errors

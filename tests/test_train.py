@@ -5,7 +5,6 @@ import json
 import shutil
 from pathlib import Path
 
-import jax
 import kinds
 import model_folder
 import numpy as np
@@ -210,44 +209,6 @@ def test_training_on_prepared_data_imports_no_tensorflow_seqio_or_torch(model, t
     with python(code, *model_folder.train(model, tmp_path / "run", "--steps", "1"), cwd=TESTS) as process:
         out, errors = process.communicate()
     assert out.splitlines()[-1] == "0 []", errors
-
-
-@pytest.fixture
-def huge(tmp_path):
-    """The sizes and vocabulary of a model that no machine holds: 120 TB, and no weights."""
-    sizes = {"emb_dim": 2**20, "num_heads": 2**10, "head_dim": 2**10, "mlp_dim": 2**21}
-    config = model_folder.config(**sizes)
-    folder = tmp_path / "huge"
-    folder.mkdir()
-    (folder / "config.json").write_bytes(huggingface.config_json(config, "float32"))
-    shutil.copy(model_folder.VOCABULARY, folder / "spiece.model")
-    return folder
-
-
-def test_a_dry_run_counts_without_reading_or_allocating_anything(model, huge, ptune, tmp_path):
-    arrays = sum(array.nbytes for array in jax.live_arrays())
-    code, out, _ = ptune(*model_folder.train(huge, tmp_path / "run", "--dry-run", "--json", "--seeds", "0,1"))
-    assert code == 0
-    plan = json.loads(out)
-    d, joined, mlp, vocabulary = 2**20, 2**20, 2**21, 256
-    layers = (4 * d * joined + 3 * d * mlp + 2 * d) + (8 * d * joined + 3 * d * mlp + 3 * d)
-    assert plan["frozen_parameters"] == layers + 2 * (2**10 * 32 + d) + 2 * vocabulary * d
-    assert plan["trainable_parameters"] == 2 * 5 * d
-    assert plan["percent_trainable"] == pytest.approx(100 * 10 * d / (10 * d + plan["frozen_parameters"]))
-    assert plan["weight_bytes"] == 4 * plan["frozen_parameters"]
-    assert plan["step_bytes"] > plan["weight_bytes"]
-    assert (plan["members"], plan["target_length"]) == (2, 3)
-    assert sum(part["rows"] * part["a_step"] for part in plan["microbatches"]) >= 8 and 0 <= plan["percent_padding"] < 100
-    assert plan["step_operations"] > 4 * layers
-    assert sum(array.nbytes for array in jax.live_arrays()) <= arrays + 2**20
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_dry_run_is_a_table_for_people(model, ptune, tmp_path):
-    code, out, _ = ptune(*model_folder.train(model, tmp_path / "run", "--dry-run"))
-    assert code == 0
-    assert "trainable parameters" in out and "80 (" in out
-    assert not (tmp_path / "run").exists()
 
 
 def test_explain_says_where_each_value_of_a_run_was_set(model, ptune, tmp_path):

@@ -23,7 +23,7 @@ from ptune_cli.file_task import absolute, shown
 from ptune_cli.prompts.bank import Member, unchanged
 from ptune_cli.runs import RunFolder
 from ptune_cli.training.best import Best
-from ptune_cli.training.plan import Plan
+from ptune_cli.training.plan import Work
 
 if TYPE_CHECKING:
     from ptune_cli.commands.train import Train
@@ -49,8 +49,8 @@ class Experiment(ABC):
         """The most positions that this method puts around an input."""
 
     @abstractmethod
-    def plan(self) -> Plan:
-        """Sizes, shapes and memory, without loading the model."""
+    def work(self) -> Work:
+        """What training computes, without loading the model. UserError for a method that does not train."""
 
     @abstractmethod
     def run(self, folder: RunFolder) -> Found:

@@ -22,7 +22,7 @@ from ptune_cli.prompts.bank import unchanged
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.model import T5
 from ptune_cli.training.loop import train
-from ptune_cli.training.plan import Plan
+from ptune_cli.training.plan import Work
 from ptune_cli.training.step import Step, start, weight_loss
 
 
@@ -57,9 +57,9 @@ class ModelTuning(Experiment):
         [mixed] = self.drawn(self._unchanged)
         return dict(zip(self.settings.tasks, mixed.rates, strict=True)) if len(self.bank) > 1 else {}
 
-    def plan(self) -> Plan:
+    def work(self) -> Work:
         model = self.settings.model
-        return Plan.of(self._step(), model.abstract(), model, self.batches(self._unchanged), self.mixture())
+        return Work.of(self._step(), model.abstract(), model, self.batches(self._unchanged), self._unchanged)
 
     def run(self, folder: RunFolder) -> Found:
         settings, step, batches = self.settings, self._step(), self.batches(self._unchanged)

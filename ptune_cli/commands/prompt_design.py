@@ -10,7 +10,7 @@ from ptune_cli.data.design import Around
 from ptune_cli.errors import UserError
 from ptune_cli.prompts.bank import unchanged
 from ptune_cli.runs import RunFolder
-from ptune_cli.training.plan import Plan
+from ptune_cli.training.plan import Work
 
 FOLDER = "designs"  # of a run: what each member put around its inputs, as text
 
@@ -21,8 +21,8 @@ class PromptDesign(Experiment):
     def added_length(self) -> int:
         return max(around.length for around in self.designs)
 
-    def plan(self) -> Plan:
-        raise UserError("prompt design trains nothing", "leave out --dry_run")
+    def work(self) -> Work:
+        raise UserError("prompt design trains nothing, so there is nothing to plan", "start it with ptune train")
 
     def run(self, folder: RunFolder) -> Found:
         frozen = self.settings.model.load()

@@ -18,7 +18,7 @@ from ptune_cli.prompts.init import ClassLabels
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.model import T5
 from ptune_cli.training.loop import train
-from ptune_cli.training.plan import Plan
+from ptune_cli.training.plan import Work
 from ptune_cli.training.step import Step, prompt_loss, start
 from tasks import catalog
 from tasks.postprocessors import bare
@@ -30,8 +30,8 @@ class PromptTuning(Experiment):
     def added_length(self) -> int:
         return max(member.prompt.length for member in self.bank)
 
-    def plan(self) -> Plan:
-        return Plan.of(self._step(), self._abstract(), self.settings.model, self.batches(self.layouts))
+    def work(self) -> Work:
+        return Work.of(self._step(), self._abstract(), self.settings.model, self.batches(self.layouts), self.layouts)
 
     def run(self, folder: RunFolder) -> Found:
         settings, layouts, step = self.settings, self.layouts, self._step()

@@ -71,7 +71,6 @@ class Train:
     z_loss: float = 1e-4
     every: Every = Every()
     offline: bool = field(default=False, metadata={"saved": False})  # download no dataset
-    dry_run: bool = field(default=False, metadata={"saved": False})  # show sizes, shapes and memory, and stop
     json: bool = field(default=False, metadata={"saved": False})  # print the result as JSON
 
     def __post_init__(self):
@@ -91,8 +90,6 @@ class Train:
         """Prepare data, load the model, train, score the best steps, say where they are."""
         keep_compiled()
         experiment = self.experiment()
-        if self.dry_run:
-            return experiment.plan().show(self.json)
         with RunFolder.open(self.output, gin_text.write(self)) as folder:
             if not results.written(folder):
                 results.write(folder, experiment, *experiment.run(folder))

@@ -98,10 +98,12 @@ class Bindings:
             _replace(self._macros, f"{scope}/{selector}" if scope else selector, Text(text.strip()), origin)
 
     def field(self, cls: type, name: str, scope: tuple[str, ...]) -> Setting | None:
-        """What is bound to a field of an object built under `scope`; the innermost scope wins, as in gin."""
-        found = None
-        for depth in range(len(scope) + 1):
-            key = ("/".join(scope[:depth]), cls, name)
+        """What is bound to a field of an object built under `scope`; the innermost scope wins, as in gin.
+
+        What is bound of a class holds for the classes derived from it, unless the same is bound of them.
+        """
+        found, bases = None, cls.__mro__[::-1]
+        for key in [("/".join(scope[:depth]), base, name) for depth in range(len(scope) + 1) for base in bases]:
             if key in self._fields:
                 self._used.add(key)
                 found = self._fields[key]

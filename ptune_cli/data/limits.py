@@ -1,6 +1,6 @@
 """The length limits of a run, checked against its data: what is cut is said, and targets are not cut in silence."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -25,11 +25,7 @@ def limits(
         raise UserError(f"input_length {inputs} and target_length {given} must be at least 2 (one token, EOS)")
     found, notes = Lengths(min(inputs, longest_input), given, prompt), []
     for (task, name), split in splits.items():
-        for kind, lengths, limit in (
-            ("inputs", split.input_lengths + 1, inputs),
-            ("targets", split.target_lengths + split.targets_end, found.targets),
-        ):
-            cut = int(np.count_nonzero(lengths > limit))
+        for (kind, cut), limit in zip(counted(split, found).items(), (inputs, found.targets), strict=True):
             if not cut:
                 continue
             note = f"{task} {name}: {cut} of {len(split)} {kind} ({100 * cut / len(split):.1f}%) are cut to {limit} tokens"
@@ -37,3 +33,18 @@ def limits(
                 raise UserError(note, f"raise target_length to {longest}, or allow it with truncate_targets")
             notes.append(note)
     return found, notes
+
+
+def counted(split: Prepared, lengths: Lengths) -> dict[str, int]:
+    """How many "inputs" and "targets" of a split are cut to these lengths."""
+    over = {
+        "inputs": split.input_lengths + 1 > lengths.inputs,
+        "targets": split.target_lengths + split.targets_end > lengths.targets,
+    }
+    return {kind: int(np.count_nonzero(cut)) for kind, cut in over.items()}
+
+
+def percent_cut(splits: Collection[Prepared], lengths: Lengths) -> dict[str, float]:
+    """The shares of the "inputs" and "targets" of these splits, taken together, that are cut to these lengths."""
+    examples = sum(map(len, splits))
+    return {kind: 100 * sum(counted(split, lengths)[kind] for split in splits) / examples for kind in ("inputs", "targets")}

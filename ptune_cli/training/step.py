@@ -135,6 +135,15 @@ class Step:
         analysis = self._lower(state, frozen, batch).cost_analysis()
         return analysis["flops"] if analysis else float("nan")
 
+    def memory(self, state: State, frozen: Tree, batch: Batch) -> int:
+        """Bytes that a step of such microbatches holds at most, by XLA's account of its programs, from abstract arguments.
+
+        What the other program keeps is counted with each. RuntimeError where XLA gives no account.
+        """
+        total = jax.eval_shape(self._nothing, state.trainable)
+        adding = _held(self.compiled(state, frozen, batch)) + _bytes(state.optimizer)
+        return max(adding, _held(self._programs("update", lambda: self._update.lower(state, total))) + _bytes(frozen))
+
     def _lower(self, state: State, frozen: Tree, batch: Batch) -> jax.stages.Lowered:
         total = jax.eval_shape(self._nothing, state.trainable)
         return self._add.lower(total, state.trainable, frozen, batch)
@@ -179,6 +188,19 @@ class Step:
 
 def _key(batch: Batch) -> tuple:
     return tuple(ids.shape for ids in batch)
+
+
+def _bytes(tree: Tree) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _held(program: jax.stages.Compiled) -> int:
+    """Arguments, results and what is worked with; results that take over the memory of arguments once."""
+    found = program.memory_analysis()
+    if found is None:
+        raise RuntimeError("XLA gives no account of the step's memory on this device")
+    held = found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
+    return held - found.alias_size_in_bytes
 
 
 def prompt_loss(model: T5, names: Sequence[str], z_loss: float) -> Callable[[Tree, Tree, Batch], Sums]:
