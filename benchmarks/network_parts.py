@@ -1,19 +1,18 @@
 """Which part of T5 an operation of a compiled step belongs to, from the names that JAX gives operations.
 
 jit(_accumulate)/transpose(jvp(T5.encode))/encoder.encode/layers_3.encode/attention/bhqd,bhkd->bhqk/dot_general
-is "encoder attention logits backward"
+is "encoder attention products backward"
 """
 
 import re
 
 UNKNOWN = "unknown"
 UPDATE = "prompts' update"
-# The first that is found in the name. Attention's products are named by their einsum.
+# The first that is found in the name.
 PARTS = (
     ("relpos_bias", "position bias"),
     (r"attention\S*/(query|key|value|out)/", "attention projections"),
-    (r"attention/(bhqd,bhkd->bhqk|bhqd,mhd->bhqm|bhqm,bkm->bhqk)", "attention logits"),
-    (r"attention/(bhqk,bhkd->bhqd|bhqk,bkm->bhqm|bhqm,mhd->bhqd)", "attention values"),
+    (r"attention/.*dot_general", "attention products"),
     (r"attention/", "attention softmax"),
     (r"mlp/.*dot_general", "mlp products"),
     (r"mlp/", "mlp activation"),

@@ -16,7 +16,7 @@ from ptune_cli.training.optimizer import Adafactor
 from ptune_cli.training.step import Step, Tree, prompt_loss, start
 
 TARGETS = 4  # tokens of a target
-AT_ONCE = 4  # programs that are compiled at the same time
+AT_ONCE = 8  # programs that are compiled at the same time
 
 
 def weights(config: T5Config) -> Tree:

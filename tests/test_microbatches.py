@@ -82,3 +82,10 @@ def test_less_than_a_quarter_of_a_row_is_padding():
 def test_a_row_longer_than_what_is_computed_at_once_is_computed_alone():
     assert rows_of(2_000, Cost(1_500, 0, 4_000)) == 1 and rows_of(100, Cost(1_500, 0, 4_000)) == 15
     assert choose(np.full((2, 3), 2_000), 2_000, Cost(1_500, 0, 4_000)) == (Shape(1, 2_000),)
+
+
+def test_lengths_are_multiples_of_what_the_device_likes():
+    steps = drawn(90)
+    shapes = choose(steps, 612, Cost(4_000, 50, 2_200, multiple=64))
+    assert len(shapes) > 1 and all(shape.length % 64 == 0 for shape in shapes)
+    assert max(shape.length for shape in shapes) == 640

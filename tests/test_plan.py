@@ -57,7 +57,7 @@ def test_what_does_not_fit_is_counted_without_reading_or_allocating_anything(hug
     assert found["weight_bytes"] == 4 * found["frozen_parameters"]
     assert found["step_bytes"] > found["weight_bytes"]
     assert (found["members"], found["target_length"]) == (2, 3)
-    assert sum(part["rows"] * part["a_step"] for part in found["microbatches"]) >= 8
+    assert found["examples_a_row"] * sum(part["rows"] * part["a_step"] for part in found["microbatches"]) >= 8
     assert found["step_operations"] > 4 * layers
     assert found["measured"] is None and "do not fit in" in found["not_measured"]
     assert sum(array.nbytes for array in jax.live_arrays()) <= arrays + 2**20

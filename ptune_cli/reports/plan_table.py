@@ -22,6 +22,8 @@ def _sizes(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "frozen parameters", f"{plan['frozen_parameters']:,}"
     yield "trainable parameters", f"{plan['trainable_parameters']:,} ({plan['percent_trainable']:.5f}%)"
     yield "a step's microbatches", f"{', '.join(parts)} (rows x positions, prompt included)"
+    if plan["examples_a_row"] > 1:
+        yield "examples in a row", f"{plan['examples_a_row']} at most"
     yield "padding", f"{plan['percent_padding']:.0f}% of the positions"
     yield "targets", f"{plan['target_length']} tokens"
     cut = [f"{plan[f'percent_cut_{kind}']:.2f}% of the {kind}" for kind in ("inputs", "targets")]

@@ -57,6 +57,7 @@ class Sizes:
     trainable_parameters: int
     percent_trainable: float
     microbatches: Sequence[Mapping[str, float]]  # rows, length (prompt included), how many a step has on average
+    examples_a_row: int  # at most: more than one where packing is faster
     target_length: int
     percent_padding: float  # of the positions that are computed, on average over the first steps
     step_operations: float  # floating-point, of a step, on average; XLA's count
@@ -81,6 +82,7 @@ class Sizes:
                 {"rows": shape.rows, "length": shape.length, "a_step": often[shape] / SAMPLED}
                 for shape in sorted(often, key=lambda shape: (shape.length, shape.rows))
             ],
+            examples_a_row=work.batches.room.examples,
             target_length=work.batches.lengths.targets,
             percent_padding=_percent_padding(parts),
             step_operations=operations / SAMPLED,
