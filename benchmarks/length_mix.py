@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from benchmarks import ours, rows
 from benchmarks.device_facts import memory
 from benchmarks.random_step import RandomStep
@@ -70,7 +72,8 @@ def measured(step: RandomStep, size: int, tiny: bool) -> Iterator[dict[str, Any]
 def _tasks(step: RandomStep, size: int, tasks: list[str], file: Path) -> dict[str, Batches]:
     rows.write(file, tasks, 1, DRAWN * size, step.config.vocab_size, (step.prompt, step.config.emb_dim))
     drawn, bank = rows.Rows(file, size), members(["rows"], [Prompt(length=step.prompt)], [0])
-    return {task: ours.batches(drawn, task, bank, size) for task in tasks}
+    held = sum(leaf.nbytes for leaf in jax.tree.leaves(step.params))
+    return {task: ours.batches(drawn, task, bank, size, step.config, held) for task in tasks}
 
 
 def _seconds(step: RandomStep, batches: list[Batch]) -> float:

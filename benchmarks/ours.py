@@ -20,6 +20,7 @@ from ptune_cli.data.batches import Batches, Lengths, Source
 from ptune_cli.device import cost_here
 from ptune_cli.formats import huggingface
 from ptune_cli.prompts.bank import Member, Prompt, layout, members, slots
+from ptune_cli.t5.config import T5Config
 from ptune_cli.t5.model import T5
 from ptune_cli.training.optimizer import Adafactor
 from ptune_cli.training.step import Step, prompt_loss, start
@@ -49,11 +50,11 @@ class Unpadded:
         return np.trim_zeros(self.padded_targets[i])[:-1]
 
 
-def batches(rows: Rows, task: str, bank: Sequence[Member], size: int) -> Batches:
+def batches(rows: Rows, task: str, bank: Sequence[Member], size: int, config: T5Config, held: int) -> Batches:
     """The task's batches for all members, cut into microbatches as `ptune train` does."""
     places = zip(bank, slots(bank), strict=True)
     sources = [InOrder(Unpadded(*rows.of(task, k)), k, layout(*place)) for k, place in enumerate(places)]
-    return Batches(sources, size, Lengths(LONGEST, TARGETS[1], len(rows.prompt)), cost_here())
+    return Batches(sources, size, Lengths(LONGEST, TARGETS[1], len(rows.prompt)), cost_here(None, config, held))
 
 
 def load(options: argparse.Namespace) -> worker.Step:
@@ -64,10 +65,10 @@ def load(options: argparse.Namespace) -> worker.Step:
     bank = members(["rows"], [Prompt(length=len(rows.prompt))], range(options.members))
     names, optimizer = [member.name for member in bank], Adafactor().build()
     operands = "bfloat16" if options.dtype == "bfloat16" else None  # activations are float32 in any case
-    model = T5(replace(config, operands=operands, dropout_rate=0.0))
-    step = Step(prompt_loss(model, names, z_loss=0.0), optimizer, names)
+    config, held = replace(config, operands=operands, dropout_rate=0.0), sum(array.nbytes for array in flat.values())
+    step = Step(prompt_loss(T5(config), names, z_loss=0.0), optimizer, names)
     state = start({name: jnp.array(rows.prompt) for name in names}, optimizer)
-    of_task = {task: batches(rows, task, bank, options.batch) for task in rows.tasks}
+    of_task = {task: batches(rows, task, bank, options.batch, config, held) for task in rows.tasks}
 
     def run(task: str, t: int) -> dict[str, Any]:
         nonlocal state

@@ -91,9 +91,12 @@ def speed(step: RandomStep, batches: Sequence[Batch], times: Times, rate: float)
 def _xla(step: RandomStep, batches: Sequence[Batch], seconds: float, rate: float) -> dict[str, Any]:
     """Nothing where XLA does not count, or says so in any of its ways: the times are worth more."""
     try:
-        counted = len(batches) * step.step.operations(step.state, step.params, batches[0])
+        one = step.step.operations(step.state, step.params, batches[0])
     except Exception as error:
         return {"xla_operations": None, "xla_error": str(error)[:200]}
+    if one is None:
+        return {"xla_operations": None}
+    counted = len(batches) * one
     return {"xla_operations": counted, "xla_share": counted / seconds / rate}
 
 

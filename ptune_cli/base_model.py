@@ -15,7 +15,7 @@ from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
 from ptune_cli.formats import huggingface, t5x, vocabulary_file
 from ptune_cli.formats.atomic import write_atomically
-from ptune_cli.t5.config import T5Config, parameter_shapes
+from ptune_cli.t5.config import T5Config, parameter_count, parameter_shapes
 from ptune_cli.t5.fingerprint import fingerprint
 from ptune_cli.t5.model import T5
 
@@ -92,6 +92,10 @@ class BaseModel:
         """The parameters that `load` reads, as abstract arrays, without reading any weight."""
         shapes = parameter_shapes(self.sizes())
         return nested({name: jax.ShapeDtypeStruct(shape, self.weights_dtype) for name, shape in shapes.items()})
+
+    def weight_bytes(self) -> int:
+        """What the loaded parameters take, without reading any weight."""
+        return parameter_count(self.sizes()) * jax.numpy.dtype(self.weights_dtype).itemsize
 
     def load(self) -> Frozen:
         """Read vocabulary and weights. UserError for whatever is missing, of another shape, or damaged."""

@@ -14,6 +14,7 @@ from ptune_cli import __version__, gin_text
 from ptune_cli.base_model import Frozen
 from ptune_cli.data.batches import Batches, Drawn, Lengths, Source
 from ptune_cli.data.limits import limits
+from ptune_cli.data.microbatches import Cost
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.device import cost_here
@@ -91,10 +92,19 @@ class Experiment(ABC):
         """What is scored at the end, for people."""
         return f"{shown(task)} {self.settings.scored_split}: {len(self.scored(task))} examples"
 
+    @functools.cached_property
+    def cost(self) -> Cost:
+        """What microbatches of this run take on this device."""
+        return cost_here(self.settings.positions, self.settings.model.sizes(), self.held_bytes())
+
+    def held_bytes(self) -> int:
+        """What stays in memory, besides activations."""
+        return self.settings.model.weight_bytes()
+
     def batches(self, layouts: Sequence[Layout]) -> Batches:
         """The order and layout of every step's rows."""
         settings = self.settings
-        return Batches(self.drawn(layouts), settings.batch_size, self.lengths, cost_here(settings.positions), settings.packing)
+        return Batches(self.drawn(layouts), settings.batch_size, self.lengths, self.cost, settings.packing)
 
     def drawn(self, layouts: Sequence[Layout]) -> Sequence[Drawn]:
         """What each of those that train, a member or all of them, draws its rows from."""
@@ -112,7 +122,7 @@ class Experiment(ABC):
         return {}
 
     def scorer(self, frozen: Frozen) -> Scorer:
-        return Scorer(Predictor(frozen.model, cost_here(self.settings.positions), self.lengths), frozen.vocabulary)
+        return Scorer(Predictor(frozen.model, self.cost, self.lengths), frozen.vocabulary)
 
     def evaluator(
         self,

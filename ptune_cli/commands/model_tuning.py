@@ -57,6 +57,9 @@ class ModelTuning(Experiment):
         [mixed] = self.drawn(self._unchanged)
         return dict(zip(self.settings.tasks, mixed.rates, strict=True)) if len(self.bank) > 1 else {}
 
+    def held_bytes(self) -> int:
+        return 4 * super().held_bytes()  # weights, their gradients, and Adam's two moments
+
     def work(self) -> Work:
         model = self.settings.model
         return Work.of(self._step(), model.abstract(), model, self.batches(self._unchanged), self._unchanged)

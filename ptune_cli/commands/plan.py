@@ -10,7 +10,7 @@ from ptune_cli.commands.experiment import Experiment
 from ptune_cli.commands.train import Train
 from ptune_cli.compilation import keep_compiled
 from ptune_cli.data.limits import percent_cut
-from ptune_cli.device import cost_here, memory_bytes
+from ptune_cli.device import memory_bytes
 from ptune_cli.evaluation.predict import Predictor, Protocol
 from ptune_cli.evaluation.score import Scorer
 from ptune_cli.prompts.bank import unchanged
@@ -70,7 +70,7 @@ class Plan(Train):
     def _measured(self, experiment: Experiment, work: Work) -> dict[str, Any]:
         """Seconds of a step, of an evaluation, of scoring at the end and of the run; the most memory that was held."""
         step, weights = rehearse(work)
-        cost = cost_here(self.positions)
+        cost = experiment.cost
         scorer = Scorer(Predictor(T5(self.model.sizes()), cost, experiment.lengths), experiment.vocabulary)
 
         def scoring(final: bool) -> float:

@@ -157,7 +157,8 @@ def input_length(prompts: Sequence[Trained]) -> int:
 def scorer(prompts: Sequence[Trained], frozen: Frozen, positions: int | None, target_length: int) -> Scorer:
     """The scorer that training used, with so many positions at once."""
     lengths = Lengths(input_length(prompts), target_length)
-    return Scorer(Predictor(frozen.model, cost_here(positions), lengths), frozen.vocabulary)
+    held = sum(leaf.nbytes for leaf in jax.tree.leaves(frozen.params))
+    return Scorer(Predictor(frozen.model, cost_here(positions, frozen.config, held), lengths), frozen.vocabulary)
 
 
 def _read(place: Path, name: str) -> list[Trained]:

@@ -30,7 +30,8 @@ def _sizes(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "examples that are cut", ", ".join(cut)
     for task, percent in plan["mixture"].items():
         yield f"share of {shown(task)}", f"{percent:.2f}%"
-    yield "a step's operations", f"{plan['step_operations'] / 1e9:,.1f} GFLOP"
+    if plan["step_operations"] is not None:
+        yield "a step's operations", f"{plan['step_operations'] / 1e9:,.1f} GFLOP"
     yield "weights", gibibytes(plan["weight_bytes"])
     yield "memory of a step", f"{gibibytes(plan['step_bytes'])}, weights included, in its largest microbatch"
 

@@ -60,7 +60,7 @@ class Sizes:
     examples_a_row: int  # at most: more than one where packing is faster
     target_length: int
     percent_padding: float  # of the positions that are computed, on average over the first steps
-    step_operations: float  # floating-point, of a step, on average; XLA's count
+    step_operations: float | None  # floating-point, of a step, on average, where XLA counts them
     weight_bytes: int
     step_bytes: int  # held at most: weights, gradients, the optimizer's state and all that is worked with
 
@@ -72,7 +72,7 @@ class Sizes:
         often = Counter(Shape(*part.encoder_ids.shape) for part in parts)
         trained, frozen = _count(work.trainable), _count(work.frozen)
         state = work.state
-        operations = sum(work.step.operations(state, work.frozen, by_shape[shape]) * n for shape, n in often.items())
+        counted = {shape: work.step.operations(state, work.frozen, by_shape[shape]) for shape in often}
         return cls(
             members=len(work.step.names),
             frozen_parameters=frozen,
@@ -85,7 +85,7 @@ class Sizes:
             examples_a_row=work.batches.room.examples,
             target_length=work.batches.lengths.targets,
             percent_padding=_percent_padding(parts),
-            step_operations=operations / SAMPLED,
+            step_operations=_weighted(counted, often),
             weight_bytes=sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(work.model)),
             step_bytes=work.step.memory(state, work.frozen, work.largest()),
         )
@@ -93,6 +93,11 @@ class Sizes:
 
 def _count(tree: Any) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+def _weighted(counted: Mapping[Shape, float | None], often: Mapping[Shape, int]) -> float | None:
+    known = [count * often[shape] / SAMPLED for shape, count in counted.items() if count is not None]
+    return sum(known) if len(known) == len(often) else None
 
 
 def _percent_padding(parts: Sequence[Batch]) -> float:

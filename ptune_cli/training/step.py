@@ -130,10 +130,10 @@ class Step:
         """A microbatch's program, from real or abstract arguments. It adds its gradient and sums to those it is given."""
         return self._programs(_key(batch), partial(self._lower, state, frozen, batch))
 
-    def operations(self, state: State, frozen: Tree, batch: Batch) -> float:
-        """Floating-point operations of one microbatch, as XLA counts them before it optimises; NaN where it does not."""
+    def operations(self, state: State, frozen: Tree, batch: Batch) -> float | None:
+        """Floating-point operations of one microbatch, as XLA counts them before it optimises; None where it does not (GPUs)."""
         analysis = self._lower(state, frozen, batch).cost_analysis()
-        return analysis["flops"] if analysis else float("nan")
+        return analysis["flops"] if analysis else None
 
     def memory(self, state: State, frozen: Tree, batch: Batch) -> int:
         """Bytes that a step of such microbatches holds at most, by XLA's account of its programs, from abstract arguments.
