@@ -16,7 +16,7 @@ from benchmarks.device_facts import facts, memory, product_rate, stated_rate
 from benchmarks.kernel_times import traced
 from benchmarks.random_step import RandomStep
 from benchmarks.step_times import measured
-from ptune_cli.data.batches import Batch
+from ptune_cli.data.batch import Batch
 
 Line = dict[str, Any]
 TRACED = 3  # steps

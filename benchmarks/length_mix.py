@@ -14,7 +14,8 @@ from benchmarks import ours, rows
 from benchmarks.device_facts import memory
 from benchmarks.random_step import RandomStep
 from benchmarks.step_times import timed
-from ptune_cli.data.batches import Batch, Batches
+from ptune_cli.data.batch import Batch
+from ptune_cli.data.batches import Batches
 from ptune_cli.data.microbatches import Shape
 from ptune_cli.prompts.bank import Prompt, members
 

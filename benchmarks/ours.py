@@ -16,14 +16,16 @@ from flax.traverse_util import unflatten_dict
 from benchmarks import worker
 from benchmarks.compilations import Compilations
 from benchmarks.rows import LONGEST, TARGETS, Rows
-from ptune_cli.data.batches import Batches, Lengths, Source
+from ptune_cli.data.batches import Batches
+from ptune_cli.data.examples import Lengths, Source
 from ptune_cli.device import cost_here
 from ptune_cli.formats import huggingface
 from ptune_cli.prompts.bank import Member, Prompt, layout, members, slots
 from ptune_cli.t5.config import T5Config
 from ptune_cli.t5.model import T5
+from ptune_cli.training.loss import prompt_loss
 from ptune_cli.training.optimizer import Adafactor
-from ptune_cli.training.step import Step, prompt_loss, start
+from ptune_cli.training.step import Step, start
 
 
 class InOrder(Source):

@@ -19,11 +19,12 @@ import numpy as np
 from benchmarks.matrix_product import peak
 from ptune_cli import config
 from ptune_cli.commands.pretrain import Pretrain
-from ptune_cli.data.batches import Batch
+from ptune_cli.data.batch import Batch
 from ptune_cli.data.objectives import TextBatches
 from ptune_cli.data.text import Text
 from ptune_cli.t5.model import T5
-from ptune_cli.training.step import Step, start, weight_loss
+from ptune_cli.training.loss import weight_loss
+from ptune_cli.training.step import Step, start
 
 DOCUMENT = 200  # tokens
 

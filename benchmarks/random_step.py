@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
-from ptune_cli.data.batches import Batch
+from ptune_cli.data.batch import Batch
 from ptune_cli.t5.config import T5Config, parameter_shapes
 from ptune_cli.t5.model import T5
+from ptune_cli.training.loss import Tree, prompt_loss
 from ptune_cli.training.optimizer import Adafactor
-from ptune_cli.training.step import Step, Tree, prompt_loss, start
+from ptune_cli.training.step import Step, start
 
 TARGETS = 4  # tokens of a target
 AT_ONCE = 8  # programs that are compiled at the same time

@@ -17,7 +17,7 @@ import jax
 
 from benchmarks.model_sizes import NAMES, config_of
 from benchmarks.random_step import RandomStep
-from ptune_cli.data.batches import Batch
+from ptune_cli.data.batch import Batch
 
 Shape = tuple[int, int]
 PROMPT = 20

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.device_facts import memory, stated_rate
 from benchmarks.random_step import TARGETS, RandomStep
 from benchmarks.required_operations import required_operations
-from ptune_cli.data.batches import Batch
+from ptune_cli.data.batch import Batch
 
 FEWEST, MOST = 3, 20  # steps that are timed
 SECONDS = 3.0  # about what they may take

@@ -20,7 +20,7 @@ from benchmarks.required_operations import required_operations
 from ptune_cli.prompts.bank import table, vectors
 from ptune_cli.t5.layers import relative_bucket
 from ptune_cli.t5.model import T5
-from ptune_cli.training.step import prompt_loss, shift_right
+from ptune_cli.training.loss import prompt_loss, shift_right
 
 ROOT = Path(__file__).parents[1]
 # MB. A writer that kept every example would take 35 more for the 18,000 rows between the two (measured); runs differ by 5.

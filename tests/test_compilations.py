@@ -16,9 +16,10 @@ from processes import python
 
 from benchmarks.compilations import Compilations
 from ptune_cli.t5.model import T5
+from ptune_cli.training.loss import prompt_loss
 from ptune_cli.training.optimizer import Adafactor
 from ptune_cli.training.programs import THREADS, Programs
-from ptune_cli.training.step import Step, prompt_loss, start
+from ptune_cli.training.step import Step, start
 
 # With a ptune command line: prints, once all threads have ended, which programs it took and how many of them XLA compiled.
 COUNTED = """

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tiny
 
-from ptune_cli.data.batches import Lengths, pad
+from ptune_cli.data.batch import pad
+from ptune_cli.data.examples import Lengths
 from ptune_cli.data.microbatches import COSTS, Cost
 from ptune_cli.evaluation.predict import Predictor
 from ptune_cli.prompts.bank import vectors

@@ -11,7 +11,7 @@ import tiny
 
 from ptune_cli import cli
 from ptune_cli.base_model import BaseModel
-from ptune_cli.data.batches import Lengths
+from ptune_cli.data.examples import Lengths
 from ptune_cli.data.microbatches import COSTS
 from ptune_cli.evaluation import predict
 from ptune_cli.evaluation.predict import Predictor

@@ -8,7 +8,8 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ptune_cli.data.batches import Batches, Lengths, Source, order
+from ptune_cli.data.batches import Batches
+from ptune_cli.data.examples import Lengths, Source, order
 from ptune_cli.data.microbatches import Cost
 from ptune_cli.data.mixture import Mixture, alike
 from ptune_cli.prompts.bank import unchanged

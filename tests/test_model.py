@@ -11,12 +11,12 @@ from flax.traverse_util import flatten_dict
 
 from ptune_cli import config
 from ptune_cli.base_model import BaseModel
-from ptune_cli.data.batches import Batch, pad
+from ptune_cli.data.batch import Batch, pad
 from ptune_cli.t5.config import parameter_count, parameter_shapes
 from ptune_cli.t5.dropout import Dropout, dropped, kept
 from ptune_cli.t5.layers import relative_bucket, rounded_product
 from ptune_cli.t5.model import T5
-from ptune_cli.training.step import dropout_keys, shift_right
+from ptune_cli.training.loss import dropout_keys, shift_right
 
 T5_1_0 = {"mlp_activations": ("relu",), "logits_via_embedding": True}
 # The same sums in another order: 1e-16 on logits of order one, grown through four layers (seen: 2e-15).

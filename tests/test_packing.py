@@ -1,5 +1,7 @@
 """Packed rows: which examples share one, and that what is learned from them is what is learned from padded rows."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,13 +10,15 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ptune_cli.data.batches import Batches, Lengths, Source
+from ptune_cli.data.batches import Batches
+from ptune_cli.data.examples import Lengths, Source
 from ptune_cli.data.microbatches import Cost
 from ptune_cli.data.packing import MOST_EXAMPLES, Room, pack, room_for
 from ptune_cli.prompts.bank import Prompt, layout, members, slots, table
 from ptune_cli.t5.model import T5
+from ptune_cli.training.loss import prompt_loss, sums
 from ptune_cli.training.optimizer import Adafactor
-from ptune_cli.training.step import Step, prompt_loss, start, sums
+from ptune_cli.training.step import Step, start
 
 # Two prompts, of other lengths and places, so that rows hold examples of both.
 BANK = [*members(["a"], [Prompt(length=3)], [0]), *members(["b"], [Prompt(length=5, placement="before_eos")], [7])]
@@ -78,9 +82,15 @@ def test_packed_rows_hold_the_examples_of_padded_ones_in_fewer_positions():
 
 
 def test_rows_are_packed_where_that_is_cheaper():
-    """Not where a position takes several times as much in a longer row."""
+    """Not where all are of one length, so that none is padded, and a longer row has only more pairs to attend."""
     assert batches(None).room.examples > 1
-    assert batches(None, Cost(positions=90, fixed=0, attention=3)).room.examples == 1
+    alike = [replace(source, examples=Alike()) for source in batches(None).sources[:1]]
+    assert Batches(alike, 6, Lengths(13, 4, prompt=3), COST).room.examples == 1
+
+
+class Alike(tiny.Rows):
+    def inputs(self, i: int) -> np.ndarray:
+        return np.full(12, 7, np.int32)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 1e-5)])

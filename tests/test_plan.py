@@ -10,7 +10,8 @@ import model_folder
 import numpy as np
 import pytest
 
-from ptune_cli.data.batches import SAMPLED, order
+from ptune_cli.data.batches import SAMPLED
+from ptune_cli.data.examples import order
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.formats import huggingface
 from ptune_cli.reports.plan_table import duration, gibibytes

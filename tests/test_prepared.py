@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from ptune_cli.data import prepare, prepared
-from ptune_cli.data.batches import Batches, Source
+from ptune_cli.data.batches import Batches
+from ptune_cli.data.examples import Source
 from ptune_cli.data.limits import limits
 from ptune_cli.data.partial import MAX_LABELS, Example
 from ptune_cli.data.preparation import ensure

@@ -9,13 +9,14 @@ import optax
 import pytest
 import tiny
 
-from ptune_cli.data.batches import Lengths
+from ptune_cli.data.examples import Lengths
 from ptune_cli.data.microbatches import Cost
 from ptune_cli.prompts.bank import Prompt, members, table
 from ptune_cli.t5.config import parameter_count
 from ptune_cli.t5.model import T5
+from ptune_cli.training.loss import prompt_loss, shift_right, sums, weight_loss
 from ptune_cli.training.optimizer import SGD, Adafactor, Adam
-from ptune_cli.training.step import Step, prompt_loss, shift_right, start, sums, weight_loss
+from ptune_cli.training.step import Step, start
 
 Z_LOSS = 0.01
 SMALL = tiny.config(num_encoder_layers=1, num_decoder_layers=1)

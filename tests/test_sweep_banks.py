@@ -8,7 +8,7 @@ import pytest
 import sweep_settings
 import tiny
 
-from ptune_cli.data.batches import Lengths
+from ptune_cli.data.examples import Lengths
 from ptune_cli.data.microbatches import Cost
 from ptune_cli.formats.prompt import prompt_folder, read
 from ptune_cli.reports import report_lines, run_folders

@@ -8,7 +8,7 @@ import pytest
 from tfds_run import TRAINED, VOCABULARY
 
 from ptune_cli.base_model import BaseModel
-from ptune_cli.data.batches import Lengths
+from ptune_cli.data.examples import Lengths
 from ptune_cli.data.microbatches import Cost
 from ptune_cli.data.preparation import ensure
 from ptune_cli.errors import UserError

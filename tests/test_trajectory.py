@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from flax.traverse_util import unflatten_dict
 
-from ptune_cli.data.batches import Batch, Lengths
+from ptune_cli.data.batch import Batch
+from ptune_cli.data.examples import Lengths
 from ptune_cli.data.microbatches import COSTS
 from ptune_cli.evaluation.predict import Predictor
 from ptune_cli.prompts.bank import Prompt, layout, members, slots
 from ptune_cli.t5.config import T5Config
 from ptune_cli.t5.model import T5
+from ptune_cli.training.loss import prompt_loss
 from ptune_cli.training.optimizer import Adafactor
-from ptune_cli.training.step import Step, prompt_loss, start
+from ptune_cli.training.step import Step, start
 
 ORACLE = Path(__file__).parent / "oracles" / "trajectory"
 SETTINGS = json.loads((ORACLE / "config.json").read_text())

@@ -7,12 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
-from ptune_cli.data.batches import Batches, Lengths, Source
+from ptune_cli.data.batches import Batches
+from ptune_cli.data.examples import Lengths, Source
 from ptune_cli.data.microbatches import Cost
 from ptune_cli.prompts.bank import Member, Prompt, layout, members, slots
 from ptune_cli.t5.config import T5Config, parameter_shapes
 from ptune_cli.t5.model import T5
-from ptune_cli.training.step import State, Step, prompt_loss, start
+from ptune_cli.training.loss import prompt_loss
+from ptune_cli.training.step import State, Step, start
 
 CONFIG = T5Config(
     vocab_size=64, emb_dim=16, num_heads=2, head_dim=8, mlp_dim=32, num_encoder_layers=2, num_decoder_layers=2, dropout_rate=0.0

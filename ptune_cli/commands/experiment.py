@@ -12,7 +12,8 @@ import numpy as np
 
 from ptune_cli import __version__, gin_text
 from ptune_cli.base_model import Frozen
-from ptune_cli.data.batches import Batches, Drawn, Lengths, Source
+from ptune_cli.data.batches import Batches
+from ptune_cli.data.examples import Drawn, Lengths, Source
 from ptune_cli.data.limits import limits
 from ptune_cli.data.microbatches import Cost
 from ptune_cli.data.prepared import Prepared

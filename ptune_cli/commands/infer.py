@@ -14,7 +14,7 @@ from ptune_cli.commands import questions, trained
 from ptune_cli.commands.questions import Question
 from ptune_cli.commands.trained import Trained
 from ptune_cli.compilation import keep_compiled
-from ptune_cli.data.batches import Lengths
+from ptune_cli.data.examples import Lengths
 from ptune_cli.errors import UserError, nearest_path
 from ptune_cli.evaluation.predict import Protocol
 from ptune_cli.evaluation.score import Answer

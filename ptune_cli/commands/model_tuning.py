@@ -22,8 +22,9 @@ from ptune_cli.prompts.bank import unchanged
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.model import T5
 from ptune_cli.training.loop import train
+from ptune_cli.training.loss import weight_loss
 from ptune_cli.training.plan import Work
-from ptune_cli.training.step import Step, start, weight_loss
+from ptune_cli.training.step import Step, start
 
 
 class ModelTuning(Experiment):

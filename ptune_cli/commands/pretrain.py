@@ -20,8 +20,9 @@ from ptune_cli.t5.config import T5Config, parameter_count
 from ptune_cli.t5.model import T5
 from ptune_cli.training import averaging
 from ptune_cli.training.loop import Every, train
+from ptune_cli.training.loss import sums, weight_loss
 from ptune_cli.training.optimizer import Adafactor, Schedule
-from ptune_cli.training.step import Step, start, sums, weight_loss
+from ptune_cli.training.step import Step, start
 
 # T5's pre-training: learning rate 1/sqrt(max(step, warm-up)), relative to each weight's own size, fresh second moments.
 T5_OPTIMIZER = Adafactor(

@@ -18,8 +18,9 @@ from ptune_cli.prompts.init import ClassLabels
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.model import T5
 from ptune_cli.training.loop import train
+from ptune_cli.training.loss import prompt_loss
 from ptune_cli.training.plan import Work
-from ptune_cli.training.step import Step, prompt_loss, start
+from ptune_cli.training.step import Step, start
 from tasks import catalog
 from tasks.postprocessors import bare
 

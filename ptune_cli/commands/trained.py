@@ -14,7 +14,7 @@ import numpy as np
 
 from ptune_cli.base_model import BaseModel, Frozen
 from ptune_cli.commands import prompt_names
-from ptune_cli.data.batches import Lengths
+from ptune_cli.data.examples import Lengths
 from ptune_cli.device import cost_here
 from ptune_cli.errors import UserError, nearest_path
 from ptune_cli.evaluation.predict import Predictor, Protocol

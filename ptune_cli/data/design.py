@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ptune_cli.data.batches import Examples
+from ptune_cli.data.examples import Examples
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
 

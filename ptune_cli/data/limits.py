@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from ptune_cli.data.batches import Lengths
+from ptune_cli.data.examples import Lengths
 from ptune_cli.data.prepared import Prepared
 from ptune_cli.errors import UserError
 

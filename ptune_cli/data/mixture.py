@@ -11,7 +11,7 @@ from itertools import combinations, takewhile
 
 import numpy as np
 
-from ptune_cli.data.batches import Examples, Lengths, Source, order
+from ptune_cli.data.examples import Examples, Lengths, Source, order
 
 LOOKED_AT = 100  # rows of each task, to see how its inputs begin
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ptune_cli.data.batches import Batch, pad
+from ptune_cli.data.batch import Batch, pad
 from ptune_cli.data.microbatches import padded_length
 from ptune_cli.data.text import Text
 from ptune_cli.errors import UserError

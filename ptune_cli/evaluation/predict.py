@@ -15,7 +15,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from ptune_cli.data.batches import Lengths, pad
+from ptune_cli.data.batch import pad
+from ptune_cli.data.examples import Lengths
 from ptune_cli.data.microbatches import Cost, padded_length, rows_of
 from ptune_cli.errors import UserError, nearest
 from ptune_cli.prompts.bank import vectors

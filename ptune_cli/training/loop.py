@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from ptune_cli.data.batches import Batch
+from ptune_cli.data.batch import Batch
 from ptune_cli.errors import Preempted, RunFailure, UserError
 from ptune_cli.runs import RunFolder
 from ptune_cli.training.progress import Reporter

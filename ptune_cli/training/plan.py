@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from ptune_cli.base_model import BaseModel
-from ptune_cli.data.batches import SAMPLED, Batch, Batches
+from ptune_cli.data.batch import Batch
+from ptune_cli.data.batches import SAMPLED, Batches
 from ptune_cli.data.microbatches import Shape
 from ptune_cli.training.step import State, Step
 

@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ptune_cli.data.batches import SAMPLED, Batch
+from ptune_cli.data.batch import Batch
+from ptune_cli.data.batches import SAMPLED
 from ptune_cli.data.microbatches import Cost, Shape, padded_length, rows_of
 from ptune_cli.device import memory_stats
 from ptune_cli.evaluation.predict import Protocol
