@@ -108,7 +108,7 @@ def test_packed_rows_give_the_loss_and_gradient_of_padded_ones(dtype, tolerance,
         return jax.grad(loss, has_aux=True)(prompts)
 
     packed, padded = (
-        jax.tree.map(lambda *parts: sum(parts), *(gradient(prompts, part) for part in batches(packing)(0)))
+        jax.tree.map(lambda *parts: sum(parts), *(gradient(prompts, part) for part in batches(packing, tiny.WHOLE)(0)))
         for packing in (True, False)
     )
     for found, expected in zip(jax.tree.leaves(packed), jax.tree.leaves(padded), strict=True):
@@ -124,7 +124,7 @@ def test_two_hundred_steps_on_packed_rows_equal_those_on_padded_ones(x64):
     params, optimizer = tiny.weights(c), Adafactor().build(NAMES)
     step = Step(prompt_loss(T5(c), NAMES, 1e-4), optimizer, NAMES)
     ends = []
-    for order in (batches(True), batches(False)):
+    for order in (batches(True, tiny.WHOLE), batches(False, tiny.WHOLE)):
         state = start(tiny.first_prompts(BANK, dtype=np.float64), optimizer)
         for t in range(200):
             state, metrics = step(state, params, order(t))

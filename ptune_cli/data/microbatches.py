@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-MOST = 12  # shapes of a run; each takes seconds to compile
-LEAST_GAIN = 0.005  # of the cost: what one more shape has to save
+MOST = 8  # shapes of a run; each takes seconds to compile
+LEAST_GAIN = 0.01  # of the cost: what one more shape has to save
 GRID = 16  # lengths of shapes are multiples of it
 
 
