@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
+
 from benchmarks import attention_kernels, length_mix, shapes
 from benchmarks.accelerator_plan import FULL, MICROBATCH, QUICK, Plan, sizes
 from benchmarks.device_facts import facts, memory, product_rate, stated_rate
 from benchmarks.kernel_times import traced
 from benchmarks.random_step import RandomStep
 from benchmarks.step_times import measured
-from ptune_cli.data.batch import Batch
 
 Line = dict[str, Any]
 TRACED = 3  # steps
@@ -98,7 +99,7 @@ def _microbatches(step: RandomStep, plan: Plan, rows: int, rate: float) -> Line:
     step.restart()
     try:
         return measured(step, [step.batch(rows, plan.positions)] * max(plan.batch // rows, 1), rate)
-    except Exception as error:  # XLA has one class for all
+    except jax.errors.JaxRuntimeError as error:  # no memory left
         return {"rows": rows, "positions": plan.positions, "error": f"{type(error).__name__}: {error}"[:400], **memory()}
 
 
@@ -106,17 +107,9 @@ def _trace(step: RandomStep, plan: Plan, rows: int) -> Line:
     """What the device does in the step; why not if the trace cannot be made or read: the step is measured without it."""
     batches = [step.batch(rows, plan.positions)] * max(plan.batch // rows, 1)
     try:
-        return traced(lambda: step(batches), TRACED, _text(step, batches[0]))
-    except Exception as error:  # of any kind
+        return traced(lambda: step(batches), TRACED, step.compile(batches[0]).as_text() or "")
+    except (RuntimeError, ValueError, OSError) as error:  # of XLA, of the trace's summary, of its file
         return {"error": f"{type(error).__name__}: {error}"[:400]}
-
-
-def _text(step: RandomStep, batch: Batch) -> str:
-    """The compiled program; empty where XLA has none to show, and then no kernel's part is known."""
-    try:
-        return step.compile(batch).as_text() or ""
-    except Exception:  # of any kind
-        return ""
 
 
 def main() -> None:

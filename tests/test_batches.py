@@ -36,7 +36,7 @@ def test_the_order_is_a_function_of_seed_and_step_alone():
     """A step asked for first, on its own, or again gives what it gives in a run."""
     run = [batches()(step) for step in range(6)]
     for step in (5, 0, 3):
-        np.testing.assert_array_equal(np.concatenate(batches().rows(step)), order(0, 10, 4 * step, 4))
+        np.testing.assert_array_equal(np.concatenate(batches().indices(step)), order(0, 10, 4 * step, 4))
         for part, again in zip(run[step], batches()(step), strict=True):
             for a, b in zip(part, again, strict=True):
                 np.testing.assert_array_equal(a, b)
@@ -49,7 +49,7 @@ def test_epochs_and_seeds_are_shuffled_differently():
 
 def test_a_member_sees_the_same_rows_in_a_bank_as_alone():
     together, alone = batches(seeds=(0, 5)), batches(seeds=(5,))
-    np.testing.assert_array_equal(together.rows(7)[1], alone.rows(7)[0])
+    np.testing.assert_array_equal(together.indices(7)[1], alone.indices(7)[0])
     (bank,), (single,) = together(7), alone(7)
     np.testing.assert_array_equal(bank.dropout[bank.member[:, 0] == 1], single.dropout)
 

@@ -427,7 +427,7 @@ def test_targets_that_go_on_are_not_ended(make, vocabulary):
     lengths, _ = limits({("birds", "train"): split}, 64, None, False)
     batches = Batches([Source(split, 0, lambda ids: ids, split.targets_end)], 1, lengths)
     for step in range(3):
-        [[i]], [batch] = batches.rows(step), batches(step)
+        [[i]], [batch] = batches.indices(step), batches(step)
         expected = [*vocabulary.encode(split.row(i)["targets"]), *([vocabulary.eos_id] if ended[i] else [])]
         assert batch.targets[0].tolist() == expected + [0] * (lengths.targets - len(expected))
 

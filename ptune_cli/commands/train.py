@@ -56,7 +56,7 @@ class Train:
     seeds: tuple[int, ...] = (0,)  # one prompt for each: its start, data order and dropout
     optimizer: Adafactor | Adam | SGD = Adafactor()
     steps: int = 30_000
-    batch_size: int = 32  # rows a step for each prompt
+    batch_size: int = 32  # examples a step for each prompt
     positions: int | None = None  # computed at once, prompt included: the same result, less memory; default: what is fastest
     packing: bool | None = None  # several examples in a row, the same result; default: where that is faster
     input_length: int = 512  # tokens, EOS included, prompt not; longer inputs are cut

@@ -1,8 +1,9 @@
 """Training batches: which rows, in which order, laid out how. Batch t is a pure function of (seed, t).
 
 Nothing is carried from one step to the next, so resuming costs nothing and the order does not depend on how many hosts
-or microbatches there are. A step's rows are sorted by length and cut into microbatches of a few shapes (`data.microbatches`):
-the same loss and gradient as padding all of them to the longest, for a fraction of the work.
+or microbatches there are. A step's examples are laid into rows, one in each or several (`data.packing`), which are sorted by
+length and cut into microbatches of a few shapes (`data.microbatches`): the same loss and gradient as padding every example to the
+longest, for a fraction of the work.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,20 +48,20 @@ class Batches:
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """All shapes of the encoder's ids that there may be."""
-        return self._rooms[1]
+        return self._chosen[1]
 
     @property
     def room(self) -> Room:
         """What a row has room for."""
-        return self._rooms[0]
+        return self._chosen[0]
 
     @cached_property
-    def _rooms(self) -> tuple[Room, tuple[Shape, ...]]:
+    def _chosen(self) -> tuple[Room, tuple[Shape, ...]]:
         """The cheapest kind of row, from the lengths of the first steps, and its shapes."""
         steps = [_lengths(list(self._examples(step))) for step in range(SAMPLED)]
         found = []
         for room in self._candidates(steps):
-            rows = [[sum(step[0][i] for i in row) for row in pack(*step, room)] for step in steps]
+            rows = [[sum(inputs[i] for i in row) for row in pack(inputs, targets, room)] for inputs, targets in steps]
             shapes = choose(rows, room.positions, self.cost)
             saving = PACKING_SAVES if room.examples > 1 else 0.0
             found.append((total(rows, shapes, self.cost) * (1 + saving), room, shapes))
@@ -81,7 +82,7 @@ class Batches:
         first = [Shape(*part.encoder_ids.shape) for part in self(0)]
         return [self.empty(shape) for shape in dict.fromkeys([*first, *self.shapes])]
 
-    def rows(self, step: int) -> list[np.ndarray]:
+    def indices(self, step: int) -> list[np.ndarray]:
         """For each member, the indices [size] of the examples it sees at this step."""
         return [source.order(step * self.size, self.size) for source in self.sources]
 
@@ -93,7 +94,7 @@ class Batches:
         return [self._batch(rows[part.start : part.stop], part.shape) for part in parts]
 
     def _examples(self, step: int) -> Iterator[Example]:
-        for k, (source, indices) in enumerate(zip(self.sources, self.rows(step), strict=True)):
+        for k, (source, indices) in enumerate(zip(self.sources, self.indices(step), strict=True)):
             for row, i in enumerate(indices):
                 yield Example(*source.example(int(i), self.lengths), k, (source.seed, step, row))
 

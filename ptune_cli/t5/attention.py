@@ -82,8 +82,8 @@ class Attention(nn.Module):
 def attend(query: jax.Array, key: jax.Array, value: jax.Array, bias: jax.Array, mask: jax.Array) -> jax.Array:
     """Values [B, H, Q, head_dim] of queries over keys and values [B, H, K, head_dim]; bias [1, H, Q, K]; mask [B, Q, K].
 
-    Nothing of Q x K is kept for the gradient, which makes the weights again, but on a CPU: on a GPU they were most of a step's
-    memory, and writing and reading them a third of its time.
+    Nothing of Q x K is kept for the gradient, which makes the weights again. On a GPU they were most of a step's memory, and
+    writing and reading them a third of its time.
     """
     return _attend(query, key, value, bias, mask)[0]
 
@@ -106,8 +106,8 @@ def _attend(query, key, value, bias, mask):
 
 def _attend_backward(saved, gradient):
     query, key, value, bias, mask, y, largest, total = saved
-    # Without a barrier XLA sees that the logits are those of the forward pass, and keeps them. On a CPU it does so with one as
-    # well, and makes only the rest of the weights twice: 2% slower, for nothing.
+    # Without a barrier XLA sees that these are the logits of the forward pass, and keeps them after all. On a CPU it does so with
+    # one as well, and makes only their exponentials again: 2% slower, for nothing.
     if jax.default_backend() != "cpu":
         query, key, gradient = jax.lax.optimization_barrier((query, key, gradient))
     weights = jnp.exp(_masked(jnp.einsum("bhqd,bhkd->bhqk", query, key), bias, mask) - largest)
