@@ -4,7 +4,7 @@
 
 Every system is a process of its own, and only one of them computes at a time: in each round, on each task, they take one
 step after another, so that a busy machine slows all of them. A step is of one task's batch and is over when everything is
-computed; a step that had to compile is taken again. Rows are random, as long as the SuperGLUE task's
+computed. It is taken twice, and again if it had to compile; the last counts. Rows are random, as long as the SuperGLUE task's
 (benchmarks/rows.py); weights are random, or those of a model that ships. There is no dropout. That all systems compute the
 same is checked: the loss of their first step is compared.
 
@@ -13,8 +13,7 @@ of that of plain JAX with all inputs padded to 512 tokens. `share` is what the o
 (benchmarks/required_operations.py) would take at the speed of a float32 matrix product, measured in the same rounds, of
 the time that the step took.
 
-All systems are in memory together, and keep some of what they took. With the paper's batch of 32, T5 1.1 small and PEFT, that is
-more than 24 GB, most of it plain JAX's; half the batch takes half.
+All systems are in memory together, all but one with their weights and programs alone.
 """
 
 import argparse

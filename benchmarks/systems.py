@@ -75,7 +75,7 @@ class Worker:
         self._process.communicate()
 
     def step(self, task: str, t: int) -> dict[str, Any]:
-        """The answer to a step in which nothing was compiled: a step that did, or is the first, is taken again."""
+        """The answer to a warm step: it is taken again until nothing was compiled in it, and at least twice."""
         while True:
             with suppress(BrokenPipeError):  # of a process that is no more; why shows below
                 print(task, t, file=self._process.stdin, flush=True)

@@ -5,6 +5,7 @@ standard output: what libraries print there goes to the standard error.
 """
 
 import argparse
+import ctypes
 import json
 import os
 import resource
@@ -41,7 +42,11 @@ def serve(
     packages: Sequence[str],
     compiled: Compiled | None = None,
 ) -> None:
-    """Load, say so, and take steps until the standard input ends. A step that compiled, and the first, is not `warm`."""
+    """Load, say so, and take steps until the standard input ends.
+
+    A step is `warm` if nothing was compiled in it and it follows another step; after a warm one memory goes back to the
+    kernel, so that many systems have room beside each other, and the next step, which has to ask for it again, is not warm.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     step, counts = load(options), [0]
@@ -54,14 +59,16 @@ def serve(
         print(json.dumps({"seconds": seconds, "peak_mb": peak_mb(), **more}), file=answers, flush=True)
 
     answer(options.began, versions={name: version(name) for name in packages})
-    first = True
+    cold = True
     for line in sys.stdin:
         task, t = line.split()
         began = time.monotonic()
         more = step(task, int(t))
-        warm = not first and (compiled is None or compiled.count == counts[-1])
+        warm = not cold and (compiled is None or compiled.count == counts[-1])
         answer(began, warm=warm, **more)
-        first = False
+        cold = warm
+        if warm:
+            ctypes.CDLL(None).malloc_trim(0)  # of glibc: what is freed and not yet the kernel's
 
 
 def peak_mb() -> float:
