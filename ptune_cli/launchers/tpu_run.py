@@ -1,0 +1,175 @@
+"""One command on one TPU, from asking for the TPU to giving it back, over preemptions.
+
+acquire -> install, send -> start -> look, look, ... -> exit code -> fetch -> give back
+   ^                                     |
+   +-- fetch what is there, delete, if it was preempted
+"""
+
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ptune_cli.errors import RunFailure, UserError
+from ptune_cli.launchers import remote
+from ptune_cli.launchers.programs import ProgramFailed, output
+from ptune_cli.launchers.tpu_lease import MISSES, Lease, Taken
+from ptune_cli.launchers.tpu_vm import Command, TpuVm
+
+PREEMPTED = 75  # ptune's exit code when it was told to stop, and has saved
+FINAL = (0, 1, 2)  # ptune's other exit codes: starting again would not help
+
+
+@dataclass(kw_only=True)
+class TpuRun:
+    """A command and its TPU. `folder`/NAME here and ptune/NAME there are copies of each other."""
+
+    lease: Lease
+    files: Mapping[Path, str]  # below `folder`/NAME
+    folder: Path
+    wheel: str
+    start: str  # a shell line, for each worker
+    max_restarts: int
+    fetch_seconds: float
+    keep: bool
+    _started: bool = field(default=False, init=False)  # so its results are on the TPU
+    _position: int = field(default=0, init=False)  # bytes of the log that are printed
+
+    @property
+    def machine(self) -> TpuVm:
+        """What the commands are for."""
+        return self.lease.machine
+
+    def to_the_end(self) -> int:
+        """The command's exit code. RunFailure or UserError if Google or the network fails.
+
+        The TPU is given back in any case, unless its results could not be fetched."""
+        for path, text in self.files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        try:
+            code = self._attempts()
+        except (RunFailure, UserError):
+            self._end()
+            raise
+        return code if self._end() else code or 1
+
+    def preparing(self) -> Iterator[Command]:
+        """The commands that put ptune, the gin files and what was fetched of an earlier attempt on every machine."""
+        is_file = self.wheel.endswith(".whl")
+        for node in self.machine.nodes:
+            yield self.machine.ssh(node, f"mkdir -p {remote.HOME}/{self.machine.name}")
+            if is_file:
+                yield self.machine.send(node, self.wheel, f"{remote.HOME}/")
+            yield self.machine.ssh(node, remote.install(f"./{remote.HOME}/{Path(self.wheel).name}" if is_file else self.wheel))
+            if self.files or self._copy.is_dir():
+                yield self.machine.send(node, str(self._copy), f"{remote.HOME}/")
+
+    def starting(self) -> Iterator[Command]:
+        """The commands that start it on every machine."""
+        for node in self.machine.nodes:
+            yield self.machine.ssh(node, self.start)
+
+    def looking(self) -> Command:
+        """The command that says how it is, and prints what is new in the log."""
+        return self.machine.ssh(self.machine.nodes[0], remote.look(self.machine.name, self._position), worker="0")
+
+    def fetching(self, folder: Path) -> Command:
+        """The command that copies the results."""
+        return self.machine.fetch(f"{remote.HOME}/{self.machine.name}", str(folder))
+
+    @property
+    def _copy(self) -> Path:
+        return self.folder / self.machine.name
+
+    def _attempts(self) -> int:
+        """The exit code of the last one."""
+        code = PREEMPTED
+        for _ in range(self.max_restarts + 1):
+            try:
+                code = self._attempt()
+            except Taken:
+                print(f"{self.machine.name}: taken away", flush=True)
+                code = PREEMPTED
+            if code in FINAL:
+                break
+            print(f"the command ended with {code}" if code > 0 else "the command vanished", flush=True)
+            if code == PREEMPTED:  # this TPU is on its way out; otherwise the next attempt is on the same one
+                self._fetch()
+                self.lease.delete()
+                self._started = False
+        return code if code >= 0 else 1
+
+    def _attempt(self) -> int:
+        """Run on the TPU, a new one if there is none; the exit code."""
+        if not self._started:
+            found = self.lease.acquire()
+            log = self._copy / "log.txt"
+            self._position = log.stat().st_size if log.is_file() else 0
+            if found and self._look().code != -1:  # of an earlier launch, which was interrupted
+                self._started = True
+                return self._watch()
+            self._each(self.preparing())
+        self._each(self.starting())
+        self._started = True
+        return self._watch()
+
+    def _each(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            try:
+                output(command)
+            except ProgramFailed:
+                self.lease.check()
+                raise
+
+    def _watch(self) -> int:
+        """Print the log as it grows, and fetch now and then, until there is an exit code."""
+        fetched = time.monotonic()
+        while (seen := self._look()).code is None:
+            if time.monotonic() - fetched > self.fetch_seconds:
+                self._fetch()
+                fetched = time.monotonic()
+            time.sleep(self.lease.poll)
+        return seen.code
+
+    def _look(self) -> remote.Seen:
+        """Ask, again if the connection breaks; Taken if the TPU is gone."""
+        for _ in range(MISSES):
+            try:
+                seen = remote.Seen.read(output(self.looking()))
+                break
+            except (ProgramFailed, ValueError) as failure:
+                self.lease.check()
+                broken = failure
+                time.sleep(self.lease.poll)
+        else:
+            raise RunFailure(f"{self.machine.name} does not answer: {broken}")
+        print(seen.log, end="", flush=True)
+        self._position += len(seen.log.encode())
+        return seen
+
+    def _fetch(self) -> bool:
+        """Copy the results whole, or leave the earlier copy as it is."""
+        incoming = self.folder / ".incoming"
+        shutil.rmtree(incoming, ignore_errors=True)
+        incoming.mkdir(parents=True)
+        try:
+            output(self.fetching(incoming))
+        except ProgramFailed as failure:
+            print(f"ptune: the results were not fetched: {failure.said}", file=sys.stderr)
+            return False
+        shutil.rmtree(self._copy, ignore_errors=True)
+        (incoming / self.machine.name).rename(self._copy)
+        incoming.rmdir()
+        return True
+
+    def _end(self) -> bool:
+        """Fetch and give back; False, with what to do, if either fails."""
+        if self.lease.held and self._started and not self._fetch():
+            delete = " ".join(self.machine.delete())
+            print(f"ptune: {self.machine.name} still has them, and costs. Try: {' '.join(self.fetching(self.folder))}; "
+                  f"and then: {delete}", file=sys.stderr)  # fmt: skip
+            return False
+        return self.lease.give_back(self.keep)
