@@ -30,6 +30,11 @@ class Accelerator:
         return self.hosts * self.chips_per_host
 
     @property
+    def cloud_tpu_hosts(self) -> int:
+        """Virtual machines on the Cloud TPU API, which has machines of eight chips of v5e and v6e."""
+        return 1 if self.chips == 8 and self.topology.count("x") == 1 else self.hosts
+
+    @property
     def is_tpu(self) -> bool:
         """False for GPUs."""
         return bool(self.topology)

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ptune_cli import __version__
 from ptune_cli.errors import UserError, nearest_path
 from ptune_cli.launchers import remote
 from ptune_cli.launchers.accelerators import lookup
@@ -18,7 +19,7 @@ from ptune_cli.launchers.tpu_lease import Lease
 from ptune_cli.launchers.tpu_run import TpuRun
 from ptune_cli.launchers.tpu_vm import Command, TpuVm
 
-PORT = 8476  # of the coordinator; JAX's own choice, 8482, is closed between slices of v6e (JAX's issue 35905)
+PORT = 8476  # of the coordinator between slices: v6e's firewall closes JAX's own choice, 8482 (JAX's issue 35905)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +34,13 @@ class Gcloud:
     slices: int = 1  # that run it together
     zone: str  # europe-west4-b, ...
     project: str | None = None  # none: gcloud's own
-    wheel: str  # what is installed: a wheel of ptune on this machine, or what pip understands, as "ptune[tasks] @ git+https://..."
+    # What is installed: a wheel of ptune on this machine, or what pip understands, as ptune[tasks]@git+https://...
+    wheel: str = f"dist/ptune-{__version__}-py3-none-any.whl"
     runtime_version: str | None = None  # of the machine's software; none: the accelerator's own
     spot: bool = False  # cheaper, and may be taken away
     reserved: bool = False  # of the project's reservation
     service_account: str | None = None  # that reads gs:// there; none: the project's
-    setup: str = ""  # a shell line on every machine before the command, such as one that mounts a disk
+    setup: tuple[str, ...] = ()  # lines of shell on every machine before the command, such as one that mounts a disk
     max_restarts: int = 10  # after preemptions and lost processes
     fetch_minutes: float = 30.0  # between two copies of the run's folder while it runs
     keep: bool = False  # do not delete the TPU at the end
@@ -50,10 +52,13 @@ class Gcloud:
             raise UserError(f"the Cloud TPU API does not serve {self.accelerator}", "use a cluster: --launcher jobset")
         if self.slices < 1:
             raise UserError(f"slices is {self.slices}, expected at least 1")
-        if self.wheel.endswith(".whl") and not Path(self.wheel).is_file():
-            raise UserError(f"no wheel {self.wheel}", f"{nearest_path(self.wheel)}; pip wheel --no-deps . makes one")
         if self.spot and self.reserved:
             raise UserError("a TPU is spot or reserved, not both", "leave one out")
+
+    @property
+    def processes(self) -> int:
+        """That run the command together: one for each machine."""
+        return lookup(self.accelerator).cloud_tpu_hosts * self.slices
 
     def plan(self, job: Job) -> Plan:
         """The command lines of a run that nothing interrupts."""
@@ -73,6 +78,9 @@ class Gcloud:
     def _run(self, job: Job) -> TpuRun:
         if job.shares > 1:
             raise UserError(f"{job.shares} shares need as many TPUs", "use --launcher jobset or slurm, or launch each share")
+        if self.wheel.endswith(".whl") and not Path(self.wheel).is_file():
+            make = "pip wheel --no-deps --wheel-dir dist PTUNE'S SOURCES makes one"
+            raise UserError(f"no wheel {self.wheel}", f"{nearest_path(self.wheel)}; {make}")
         _check_output(job.command)
         machine = TpuVm(job.name, self.zone, self.project, self.slices)
         environment = [f"JAX_COORDINATOR_PORT={PORT}"] if self.slices > 1 else []

@@ -51,6 +51,11 @@ class JobSet:
             hint = "a single machine of a TPU has no network to others of its kind on GKE; take a larger slice"
             raise UserError(f"{self.slices} slices of {self.accelerator} cannot run together", hint)
 
+    @property
+    def processes(self) -> int:
+        """That run the command together: one for each machine."""
+        return lookup(self.accelerator).hosts * self.slices
+
     def plan(self, job: Job) -> Plan:
         """The manifest, and what is done with it."""
         file = _file(job)

@@ -17,7 +17,7 @@ class ProgramFailed(RunFailure):
 def output(command: Sequence[str]) -> str:
     """Run it and return what it printed. ProgramFailed if it fails; UserError if there is no such program."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     except FileNotFoundError:
         raise UserError(f"{command[0]} is not installed", "install it, or add --dry-run to see what it would be given") from None
     if done.returncode:

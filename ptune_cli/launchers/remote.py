@@ -20,11 +20,11 @@ def install(requirement: str) -> str:
     return f'export PATH="$HOME/.local/bin:$PATH"; {{ {uv}; }} && {python} && {packages}'
 
 
-def start(name: str, command: Sequence[str], setup: str = "", environment: Sequence[str] = ()) -> str:
+def start(name: str, command: Sequence[str], setup: Sequence[str] = (), environment: Sequence[str] = ()) -> str:
     """Start it unless it runs. Its shell waits for it when told to stop (SIGTERM), to write down its exit code."""
     line = shlex.join(["env", *environment, "../venv/bin/ptune", *command])
-    script = f"trap : TERM; {{ {f'{setup} && ' if setup else ''}{line}; }} >>log.txt 2>&1; echo $? >../{name}.code"
-    launch = f"rm -f ../{name}.code; nohup bash -c {shlex.quote(script)} >/dev/null 2>&1 & echo $! >../{name}.pid"
+    script = f"trap : TERM; {{ {' && '.join((*setup, line))}; }} >>log.txt 2>&1; echo $? >../{name}.code"
+    launch = f"rm -f ../{name}.code; nohup bash -c {shlex.quote(script)} </dev/null >/dev/null 2>&1 & echo $! >../{name}.pid"
     return f"mkdir -p {HOME}/{name} && cd {HOME}/{name} && {{ {_alive(f'../{name}')} || {{ {launch}; }} }}"
 
 

@@ -19,7 +19,8 @@ from ptune_cli.launchers.tpu_lease import MISSES, Lease, Taken
 from ptune_cli.launchers.tpu_vm import Command, TpuVm
 
 PREEMPTED = 75  # ptune's exit code when it was told to stop, and has saved
-FINAL = (0, 1, 2)  # ptune's other exit codes: starting again would not help
+HUNG = 74  # when it waited too long for another process
+VANISHED = -1
 
 
 @dataclass(kw_only=True)
@@ -93,14 +94,14 @@ class TpuRun:
             except Taken:
                 print(f"{self.machine.name}: taken away", flush=True)
                 code = PREEMPTED
-            if code in FINAL:
+            if not (code in (PREEMPTED, HUNG, VANISHED) or code > 128):  # above 128: killed, or another process was
                 break
-            print(f"the command ended with {code}" if code > 0 else "the command vanished", flush=True)
+            print("the command vanished" if code == VANISHED else f"the command ended with {code}", flush=True)
             if code == PREEMPTED:  # this TPU is on its way out; otherwise the next attempt is on the same one
                 self._fetch()
                 self.lease.delete()
                 self._started = False
-        return code if code >= 0 else 1
+        return 1 if code == VANISHED else code
 
     def _attempt(self) -> int:
         """Run on the TPU, a new one if there is none; the exit code."""
@@ -108,7 +109,7 @@ class TpuRun:
             found = self.lease.acquire()
             log = self._copy / "log.txt"
             self._position = log.stat().st_size if log.is_file() else 0
-            if found and self._look().code != -1:  # of an earlier launch, which was interrupted
+            if found and self._look().code != VANISHED:  # of an earlier launch, which was interrupted
                 self._started = True
                 return self._watch()
             self._each(self.preparing())

@@ -35,7 +35,7 @@ class TpuVm:
 
     def delete(self) -> Command:
         """Give it back, with its disks; waits until it is gone."""
-        return self._queue("delete", self.name, "--force", "--quiet")
+        return self._queue("delete", self.name, "--force")
 
     def ssh(self, node: str, command: str, worker: str = "all") -> Command:
         """Run a shell line on one worker, or on all of the node."""
@@ -56,4 +56,5 @@ class TpuVm:
         return ("gcloud", "compute", "tpus", "tpu-vm", *arguments, *self._where())
 
     def _where(self) -> Command:
-        return (f"--zone={self.zone}", *([f"--project={self.project}"] if self.project else []))
+        project = (f"--project={self.project}",) if self.project else ()
+        return (f"--zone={self.zone}", *project, "--quiet")  # quiet: asks nothing
