@@ -70,7 +70,7 @@ def cloud(tmp_path, monkeypatch) -> Cloud:
 
 
 JOB = Job("xl", ("train", "--gin", "my.gin", "--tasks", "a b"), Path("launches/xl"))
-GCLOUD = dict(accelerator="v5litepod-16", zone="z", project="p", wheel="ptune-1-py3-none-any.whl", poll=0.01)
+GCLOUD = dict(accelerator="v5litepod-16", zone="z", project="p", wheel="ptune-1-py3-none-any.whl[tasks]", poll=0.01)
 
 
 def launcher(**settings) -> Gcloud:
@@ -96,7 +96,7 @@ def test_the_plan_is_the_command_lines_in_order(cloud):
         [*vm, "ssh", "xl", "--worker=all", commands[4][6], *WHERE],
         [*vm, "scp", "--recurse", "launches/xl/xl", "xl:ptune/", "--worker=all", *WHERE],
     ]
-    assert commands[4][6].endswith("uv pip install --quiet --python ptune/venv 'jax[tpu]' ./ptune/ptune-1-py3-none-any.whl")
+    assert commands[4][6].endswith("uv pip install --quiet --python ptune/venv 'jax[tpu]' './ptune/ptune-1-py3-none-any.whl[tasks]'")
     assert commands[6][:6] == [*vm, "ssh", "xl"] and "../venv/bin/ptune train --gin my.gin --tasks" in commands[6][7]
     assert commands[7][4:7] == ["ssh", "xl", "--worker=0"]
     assert commands[8:] == [
@@ -123,7 +123,7 @@ def test_every_worker_gets_the_wheel_the_gin_files_and_the_same_command(cloud):
     lines = sorted((cloud.folder / "commands").read_text().splitlines())
     assert lines == [f"xl-{i} train --gin my.gin --tasks a b" for i in range(4)]
     installed = sorted((cloud.folder / "installed").read_text().splitlines())
-    assert installed == [f"xl-{i} ./ptune/ptune-1-py3-none-any.whl" for i in range(4)]
+    assert installed == [f"xl-{i} ./ptune/ptune-1-py3-none-any.whl[tasks]" for i in range(4)]
     assert Path("launches/xl/xl/base.gin").read_text() == "# nothing\n"
 
 

@@ -16,7 +16,7 @@ from ptune_cli.launchers.accelerators import lookup
 from ptune_cli.launchers.job import Job, Plan
 from ptune_cli.launchers.shipping import gin_files
 from ptune_cli.launchers.tpu_lease import Lease
-from ptune_cli.launchers.tpu_run import TpuRun
+from ptune_cli.launchers.tpu_run import TpuRun, Wheel
 from ptune_cli.launchers.tpu_vm import Command, TpuVm
 
 PORT = 8476  # of the coordinator between slices: v6e's firewall closes JAX's own choice, 8482 (JAX's issue 35905)
@@ -34,8 +34,8 @@ class Gcloud:
     slices: int = 1  # that run it together
     zone: str  # europe-west4-b, ...
     project: str | None = None  # none: gcloud's own
-    # What is installed: a wheel of ptune on this machine, or what pip understands, as ptune[tasks]@git+https://...
-    wheel: str = f"dist/ptune-{__version__}-py3-none-any.whl"
+    # What is installed: a wheel of ptune on this machine, FILE.whl or FILE.whl[EXTRA], or what pip understands, as git+https://...
+    wheel: str = f"dist/ptune-{__version__}-py3-none-any.whl[tasks]"
     runtime_version: str | None = None  # of the machine's software; none: the accelerator's own
     spot: bool = False  # cheaper, and may be taken away
     reserved: bool = False  # of the project's reservation
@@ -78,9 +78,10 @@ class Gcloud:
     def _run(self, job: Job) -> TpuRun:
         if job.shares > 1:
             raise UserError(f"{job.shares} shares need as many TPUs", "use --launcher jobset or slurm, or launch each share")
-        if self.wheel.endswith(".whl") and not Path(self.wheel).is_file():
+        wheel = Wheel(self.wheel)
+        if wheel.file and not Path(wheel.file).is_file():
             make = "pip wheel --no-deps --wheel-dir dist PTUNE'S SOURCES makes one"
-            raise UserError(f"no wheel {self.wheel}", f"{nearest_path(self.wheel)}; {make}")
+            raise UserError(f"no wheel {wheel.file}", f"{nearest_path(wheel.file)}; {make}")
         _check_output(job.command)
         machine = TpuVm(job.name, self.zone, self.project, self.slices)
         environment = [f"JAX_COORDINATOR_PORT={PORT}"] if self.slices > 1 else []
@@ -88,7 +89,7 @@ class Gcloud:
             lease=Lease(machine=machine, create=self._create(machine), poll=self.poll),
             files={job.folder / job.name / name: text for name, text in gin_files(job.command).items()},
             folder=job.folder,
-            wheel=self.wheel,
+            wheel=wheel,
             start=remote.start(job.name, job.command, self.setup, environment),
             max_restarts=self.max_restarts,
             fetch_seconds=self.fetch_minutes * 60,

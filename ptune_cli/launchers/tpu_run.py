@@ -23,6 +23,24 @@ HUNG = 74  # when it waited too long for another process
 VANISHED = -1
 
 
+@dataclass(frozen=True)
+class Wheel:
+    """What is installed, as it was given: a wheel on this machine, FILE.whl or FILE.whl[EXTRA], or what pip understands."""
+
+    given: str
+
+    @property
+    def file(self) -> str:
+        """Here; "" if it is none."""
+        path = self.given.partition(".whl")[0] + ".whl"
+        return path if self.given.startswith(path) and "://" not in path else ""
+
+    @property
+    def there(self) -> str:
+        """What pip is given on a machine."""
+        return f"./{remote.HOME}/{Path(self.given).name}" if self.file else self.given
+
+
 @dataclass(kw_only=True)
 class TpuRun:
     """A command and its TPU. `folder`/NAME here and ptune/NAME there are copies of each other."""
@@ -30,7 +48,7 @@ class TpuRun:
     lease: Lease
     files: Mapping[Path, str]  # below `folder`/NAME
     folder: Path
-    wheel: str
+    wheel: Wheel
     start: str  # a shell line, for each worker
     max_restarts: int
     fetch_seconds: float
@@ -59,12 +77,11 @@ class TpuRun:
 
     def preparing(self) -> Iterator[Command]:
         """The commands that put ptune, the gin files and what was fetched of an earlier attempt on every machine."""
-        is_file = self.wheel.endswith(".whl")
         for node in self.machine.nodes:
             yield self.machine.ssh(node, f"mkdir -p {remote.HOME}/{self.machine.name}")
-            if is_file:
-                yield self.machine.send(node, self.wheel, f"{remote.HOME}/")
-            yield self.machine.ssh(node, remote.install(f"./{remote.HOME}/{Path(self.wheel).name}" if is_file else self.wheel))
+            if self.wheel.file:
+                yield self.machine.send(node, self.wheel.file, f"{remote.HOME}/")
+            yield self.machine.ssh(node, remote.install(self.wheel.there))
             if self.files or self._copy.is_dir():
                 yield self.machine.send(node, str(self._copy), f"{remote.HOME}/")
 
