@@ -8,7 +8,7 @@ import pytest
 from ptune_cli.errors import UserError
 from ptune_cli.launchers.accelerators import ACCELERATORS, lookup
 
-# name, topology, machines, chips of each, GKE's label, type of machine: made by the command in its first line
+# name, topology, machines, chips of each, GKE's label, type of machine: made by make.py beside it
 LINES = (Path(__file__).parent / "oracles" / "launchers" / "xpk_accelerators.csv").read_text().splitlines()
 XPK = {row["name"]: row for row in csv.DictReader(line for line in LINES if not line.startswith("#"))}
 # Which xpk does not have, but GKE or the Cloud TPU API does.
@@ -44,7 +44,13 @@ def test_the_cloud_tpu_api_serves_tpus_up_to_v6e():
 
 @pytest.mark.parametrize(
     "given, meant",
-    [("v5e-16", "v5litepod-16"), ("tpu-v6e-8", "v6e-8"), ("v5p-33", "v5p-32"), ("h100", "h100-80gb-1"), ("H200-141GB-8", "h200-141gb-8")],
+    [
+        ("v5e-16", "v5litepod-16"),
+        ("tpu-v6e-8", "v6e-8"),
+        ("v5p-33", "v5p-32"),
+        ("h100", "h100-80gb-8"),
+        ("H200-141GB-8", "h200-141gb-8"),
+    ],
 )
 def test_an_unknown_name_suggests_the_nearest(given, meant):
     with pytest.raises(UserError, match=f"no accelerator '{given}'; did you mean '{meant}'"):

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import stand_ins
 
 from ptune_cli.errors import RunFailure, UserError
 from ptune_cli.launchers.gcloud import Gcloud
 from ptune_cli.launchers.job import Job
 
-STAND_INS = Path(__file__).parent / "stand_ins"
+TESTS = Path(__file__).parent
 WHERE = ["--zone=z", "--project=p", "--quiet"]
 # What runs in place of ptune: attempt i appends a line to its results, and ends with the i-th of the given codes.
 PTUNE = """
@@ -59,7 +60,8 @@ def cloud(tmp_path, monkeypatch) -> Cloud:
     folder = tmp_path / "cloud"
     folder.mkdir()
     monkeypatch.setenv("STAND_IN", str(folder))
-    monkeypatch.setenv("PATH", f"{STAND_INS}:{os.environ['PATH']}")
+    monkeypatch.setenv("STAND_IN_HOST", str(stand_ins.FOLDER / "host"))
+    monkeypatch.setenv("PATH", stand_ins.install("gcloud", tmp_path / "bin"))
     monkeypatch.chdir(tmp_path)
     Path("ptune-1-py3-none-any.whl").write_bytes(b"")
     Path("my.gin").write_text("include 'base.gin'\n")
@@ -93,10 +95,12 @@ def test_the_plan_is_the_command_lines_in_order(cloud):
     assert commands[2:6] == [
         [*vm, "ssh", "xl", "--worker=all", "--command=mkdir -p ptune/xl", *WHERE],
         [*vm, "scp", "--recurse", "ptune-1-py3-none-any.whl", "xl:ptune/", "--worker=all", *WHERE],
-        [*vm, "ssh", "xl", "--worker=all", commands[4][6], *WHERE],
+        [*vm, "ssh", "xl", "--worker=all", commands[4][7], *WHERE],
         [*vm, "scp", "--recurse", "launches/xl/xl", "xl:ptune/", "--worker=all", *WHERE],
     ]
-    assert commands[4][6].endswith("uv pip install --quiet --python ptune/venv 'jax[tpu]' './ptune/ptune-1-py3-none-any.whl[tasks]'")
+    assert commands[4][7].endswith(
+        "uv pip install --quiet --python ptune/venv 'jax[tpu]' './ptune/ptune-1-py3-none-any.whl[tasks]'"
+    )
     assert commands[6][:6] == [*vm, "ssh", "xl"] and "../venv/bin/ptune train --gin my.gin --tasks" in commands[6][7]
     assert commands[7][4:7] == ["ssh", "xl", "--worker=0"]
     assert commands[8:] == [
@@ -160,7 +164,7 @@ def test_a_hung_command_is_started_again_on_the_same_tpu(cloud):
 def test_a_tpu_that_is_taken_away_is_replaced_and_what_was_fetched_is_put_on_the_new_one(cloud, capfd):
     """The first TPU goes while its command runs, after a fetch; the second one's attempt finds the first one's results."""
     cloud.say(codes="0 0", taken={"1": 6})
-    (cloud.folder / "ptune.sh").write_text(PTUNE.format(codes="0 0").replace("set --", 'test "$i" = 0 && sleep 60\nset --'))
+    (cloud.folder / "ptune.sh").write_text(PTUNE.format(codes="0 0").replace("set --", 'test "$i" = 0 && sleep 5\nset --'))
     assert launcher(fetch_minutes=0).run(JOB) == 0
     assert results() == ["attempt 0", "attempt 1"] and not cloud.has_tpu
     assert "xl: taken away" in capfd.readouterr().out
@@ -202,7 +206,7 @@ def test_when_installing_fails_the_tpu_is_given_back(cloud, verb, said):
 
 def test_a_wheel_that_does_not_install_says_so(cloud):
     (cloud.folder / "installed").mkdir()  # so the stand-in for `uv pip install` fails, as a bad wheel would
-    with pytest.raises(RunFailure, match="tpu-vm ssh xl ... ended with 1"):
+    with pytest.raises(RunFailure, match="tpu-vm ssh xl ... ended with 2: .*installed"):
         launcher().run(JOB)
     assert not cloud.has_tpu
 
@@ -245,8 +249,10 @@ def test_interrupting_leaves_the_command_running_and_the_same_launch_follows_it(
     wait = "until [ -e $STAND_IN/go ]; do sleep 0.05; done\nset --"
     (cloud.folder / "ptune.sh").write_text(PTUNE.format(codes="0").replace("set --", wait))
     code = "import test_gcloud as t; t.launcher().run(t.JOB)"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(STAND_INS.parent), str(STAND_INS.parent.parent)])}
-    first = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
+    first = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert first.stdout is not None
     while "step 1" not in first.stdout.readline():
         pass

@@ -1,7 +1,6 @@
-"""The Kubernetes launcher: its manifests by JobSet's published schema and beside xpk's; its conversation with a stand-in for kubectl."""
+"""The Kubernetes launcher: its manifests by JobSet's published schema and beside xpk's, and its talk with a stand-in for kubectl."""
 
 import json
-import os
 import re
 import shlex
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stand_ins
 import structural_schema
 import yaml
 
@@ -83,19 +83,24 @@ def test_the_schema_finds_a_misspelt_field_a_wrong_type_and_an_unknown_choice():
     ]
 
 
-@pytest.mark.parametrize("name", XPK)
-def test_it_asks_for_the_same_machines_as_xpk(name):
-    """Each of xpk's fields that ptune has too. Known differences: xpk splits the chips of tpu7x's machines between two containers."""
-    settings = XPK[name]["settings"]
-    (manifest,) = manifests(launcher(accelerator=settings["accelerator"], slices=settings["slices"], queue="multislice-queue"))
-    assert fields(manifest) == {**XPK[name]["fields"], "name": "slice"}
+@pytest.mark.parametrize("xpk", XPK, ids=lambda xpk: f"{xpk['accelerator']} x {xpk['slices']}")
+def test_it_asks_for_the_same_machines_as_xpk(xpk):
+    """Each of xpk's fields that ptune has too, but for three choices."""
+    name, expected = xpk["accelerator"], xpk["fields"]
+    (manifest,) = manifests(launcher(accelerator=name, slices=xpk["slices"], queue="multislice-queue"))
+    if ACCELERATORS[name].hosts == 1:
+        expected["exclusive"] = None  # single machines may share a node pool
+    if not ACCELERATORS[name].is_tpu:
+        expected["network"] = False  # as xpk has it for H100s
+        expected["nodes"] = {"cloud.google.com/gke-accelerator": ACCELERATORS[name].label}  # xpk leaves that to Kueue
+        expected["tolerations"] = ["nvidia.com/gpu"]
+    assert fields(manifest) == expected
 
 
 def fields(manifest: dict[str, Any]) -> dict[str, Any]:
     """What says which machines, how many, and what happens when one is lost."""
     spec = slices(manifest)["template"]["spec"]
     return {
-        "name": slices(manifest)["name"],
         "queue": manifest["metadata"]["labels"]["kueue.x-k8s.io/queue-name"],
         "exclusive": manifest["metadata"].get("annotations", {}).get("alpha.jobset.sigs.k8s.io/exclusive-topology"),
         "replicas": slices(manifest)["replicas"],
@@ -104,6 +109,7 @@ def fields(manifest: dict[str, Any]) -> dict[str, Any]:
         "network": pod(manifest).get("hostNetwork", False),
         "restart": pod(manifest)["restartPolicy"],
         "limits": container(manifest)["resources"]["limits"],
+        "tolerations": [item["key"] for item in pod(manifest)["tolerations"]],
     }
 
 
@@ -132,9 +138,7 @@ def action(policy: dict[str, Any], message: str) -> str:
 def test_a_slice_is_one_job_on_one_node_pool_and_slices_are_replicas():
     (manifest,) = manifests(launcher(accelerator="v5p-32", slices=3))
     assert slices(manifest)["replicas"] == 3 and slices(manifest)["template"]["spec"]["completions"] == 4
-    assert manifest["metadata"]["annotations"] == {
-        "alpha.jobset.sigs.k8s.io/exclusive-topology": "cloud.google.com/gke-nodepool"
-    }
+    assert manifest["metadata"]["annotations"] == {"alpha.jobset.sigs.k8s.io/exclusive-topology": "cloud.google.com/gke-nodepool"}
     assert container(manifest)["env"] == [{"name": "JAX_COORDINATOR_PORT", "value": "8476"}]
     assert container(manifest)["command"] == ["ptune", *JOB.command]
 
@@ -193,7 +197,7 @@ def test_results_are_on_a_claim_or_in_a_bucket():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"accelerator": "v6e-15"}, "no accelerator 'v6e-15'; did you mean 'v6e-16'?"),
+        ({"accelerator": "v6e-63"}, "no accelerator 'v6e-63'; did you mean 'v6e-64'?"),
         ({"slices": 0}, "slices is 0"),
         ({"accelerator": "v6e-4", "slices": 2}, "2 slices of v6e-4 cannot run together"),
         ({"environment": ("A",)}, "'A' in environment has no value"),
@@ -225,7 +229,7 @@ def cluster_(tmp_path, monkeypatch) -> Cluster:
     folder = tmp_path / "cluster"
     folder.mkdir()
     monkeypatch.setenv("STAND_IN", str(folder))
-    monkeypatch.setenv("PATH", f"{Path(__file__).parent / 'stand_ins'}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", stand_ins.install("kubectl", tmp_path / "bin"))
     monkeypatch.chdir(tmp_path)
     return Cluster(folder)
 
@@ -287,8 +291,8 @@ def test_an_array_is_counted_and_fails_if_one_share_does(cluster_, capfd):
 
 
 def test_what_the_cluster_refuses_is_said(cluster_):
-    cluster_.say(fail={"apply": "namespaces \"team\" not found"})
-    with pytest.raises(RunFailure, match="kubectl --namespace team apply .* ended with 1: .*namespaces \"team\" not found"):
+    cluster_.say(fail={"apply": 'namespaces "team" not found'})
+    with pytest.raises(RunFailure, match='kubectl --namespace team apply .* ended with 1: .*namespaces "team" not found'):
         launcher(namespace="team").run(JOB)
 
 

@@ -1,8 +1,8 @@
 """TPU slices and machines with GPUs by name: what one is made of, and what Google calls it.
 
 A TPU's name counts chips for v5e and v6e, and TensorCores, of which a chip has two, for v4, v5p and tpu7x. On GKE a machine of
-several chips has four; the Cloud TPU API gives the 8 chips of v5litepod-8 and v6e-8 as one machine. v4 and v5p slices of more than
-2,048 chips, and odd shapes, are left out.
+several chips has four; the Cloud TPU API gives the 8 chips of v5litepod-8 and v6e-8 as one machine. Left out are slices of more
+than 2,048 chips, and odd shapes.
 """
 
 import math

@@ -1,8 +1,9 @@
 """Google's Cloud TPU API, by `gcloud compute tpus`: ask for a TPU, install ptune, run, fetch the results, give the TPU back.
 
 Google develops this API no further (bug fixes only) and does not offer tpu7x or newer in it, where JobSet is the way; it is here
-because it needs no cluster. Its own queue does the waiting. A machine's disk goes away with it: what is kept of a run whose TPU is
-taken away is what was last fetched, every `fetch_minutes` and, if there is time, when it stops. For more, mount a disk in `setup`.
+because it needs no cluster. Its own queue does the waiting. A machine's disk goes away with it: of a run whose TPU is taken away,
+what was last fetched is kept, which is done every `fetch_minutes` and, if there is time, when it stops. Results in gs:// are not
+supported; to lose nothing, mount a disk that all machines share in `setup`.
 """
 
 import sys
@@ -111,4 +112,6 @@ def _check_output(command: tuple[str, ...]) -> None:
         flag, equals, value = argument.partition("=")
         value = value if equals else "".join(command[i + 1 : i + 2])
         if flag == "--output" and (value.startswith(("/", "~", "gs://")) or ".." in Path(value).parts):
-            raise UserError(f"--output {value} would not be fetched from the TPU", "give a path in the run's folder, as runs/demo")
+            raise UserError(
+                f"--output {value} would not be fetched from the TPU", "give a path in the run's folder, as runs/demo"
+            )

@@ -1,7 +1,7 @@
 """Kubernetes: one JobSet (jobset.x-k8s.io), which restarts its machines together and which Kueue queues.
 
-ptune writes the manifest and calls kubectl; who waits, places and restarts is the cluster. What the cluster must have: JobSet 0.10 or
-newer, and, for `queue`, Kueue. Slices of a TPU find each other by what GKE tells them; machines with GPUs are told their coordinator.
+ptune writes the manifest and calls kubectl; who waits, places and restarts is the cluster. The cluster needs JobSet 0.10 or newer,
+and, for `queue`, Kueue. Slices of a TPU find each other by what GKE tells them; machines with GPUs are told their coordinator.
 """
 
 import sys
@@ -22,8 +22,8 @@ from ptune_cli.launchers.programs import output
 class JobSet:
     """Machines of a Kubernetes cluster, by JobSet. Each share of an array is a job set of its own, so none waits for another.
 
-    A preempted run (exit code 75, or a lost machine) starts again without end, a failed one `max_restarts` times, and a mistake in the
-    command (exit code 2) not at all. Interrupting (^C) leaves it in the cluster, and the same command follows it again.
+    A preempted run (exit code 75, or a lost machine) starts again without end, a failed one `max_restarts` times, and a mistake
+    in the command (exit code 2) not at all. Interrupting (^C) leaves it in the cluster, and the same command follows it again.
     """
 
     accelerator: str  # of each machine: v5litepod-16, v6e-8, v5p-32, tpu7x-16, h100-80gb-8, ...

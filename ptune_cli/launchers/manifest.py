@@ -1,6 +1,6 @@
 """A job as Kubernetes reads it: a ConfigMap with the user's gin files, and a JobSet for each share.
 
-Each slice is a Job whose pods, one for each machine, start together and end together; JobSet starts all slices again when one fails.
+Each slice is a Job whose pods, one for each machine, start and end together; JobSet starts all slices again when one fails.
 """
 
 from typing import TYPE_CHECKING, Any

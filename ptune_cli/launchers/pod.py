@@ -82,7 +82,10 @@ def _volumes(settings: "JobSet", job: Job) -> list[dict[str, Any]]:
     results: dict[str, Any] = {"persistentVolumeClaim": {"claimName": settings.volume}}
     if settings.volume.startswith("gs://"):
         # A finished checkpoint is a renamed folder, which a bucket does file by file.
-        options = {"bucketName": settings.volume.removeprefix("gs://").rstrip("/"), "mountOptions": "implicit-dirs,rename-dir-limit=100000"}
+        options = {
+            "bucketName": settings.volume.removeprefix("gs://").rstrip("/"),
+            "mountOptions": "implicit-dirs,rename-dir-limit=100000",
+        }
         results = {"csi": {"driver": "gcsfuse.csi.storage.gke.io", "volumeAttributes": options}}
     files = gin_files(job.command)
     items = [{"key": key(i), "path": path} for i, path in enumerate(files)]

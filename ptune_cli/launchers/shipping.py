@@ -22,7 +22,9 @@ def gin_files(command: Sequence[str]) -> dict[str, str]:
         if name in found or not path.is_file():
             continue
         if path.is_absolute() or ".." in path.parts:
-            raise UserError(f"'{name}' is outside this folder", "a gin file that goes to another machine is given relative to this folder")
+            raise UserError(
+                f"'{name}' is outside this folder", "a gin file that goes to another machine is given relative to this folder"
+            )
         found[name] = path.read_text()
         waiting += _INCLUDE.findall(found[name])
     return found

@@ -1,4 +1,4 @@
-"""The command lines of `gcloud compute tpus` for one queued resource: one node (a slice) or several, each of one or more workers."""
+"""The command lines of `gcloud compute tpus` for one queued resource: nodes, which are slices, each of one or more workers."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 """Stands in for kubectl: job sets that go through the states of $STAND_IN/script.json. What it was given is in calls.jsonl.
 
 "states": for each `get jobsets` in turn, the status of each job set (the last stays); "pods": what `get pods` prints;
-"logs": what each `logs` prints in turn; "fail": a verb -> what it says instead of working; "there": job sets of an earlier launch.
+"logs": what each `logs` prints in turn; "fail": a verb -> what it says instead of working; "there": an earlier launch's job sets.
 """
 
 import json

@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 """Stands in for gcloud: its TPUs are folders of $STAND_IN, and `ssh` runs on this machine, once for each worker.
 
 $STAND_IN/script.json says how it behaves: "states", a list for each TPU created of what `describe` says in turn (the last stays);
-"taken", the number of the TPU created -> the look at its log before which it is taken away; "fail", a verb -> what it says instead of
-working, each time in turn (null: it works); "workers" of each node. What it was given is in calls.jsonl.
+"taken", the number of the TPU created -> the look at its log before which it is taken away; "fail", a verb -> what it says instead
+of working, each time in turn (null: it works); "workers" of each node. What it was given is in calls.jsonl.
 """
 
 import fcntl
@@ -52,8 +51,7 @@ def workers() -> range:
 
 
 def ssh(command: str) -> int:
-    here = Path(__file__).parent / "host"
-    path = f"{here}:{os.environ['PATH']}"
+    path = f"{os.environ['STAND_IN_HOST']}:{os.environ['PATH']}"
     codes = []
     for worker in workers():
         environment = {**os.environ, "HOME": str(home(worker)), "PATH": path, "WORKER": f"{node}-{worker}"}
