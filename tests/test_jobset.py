@@ -1,4 +1,4 @@
-"""The Kubernetes launcher: its manifests by JobSet's published schema and beside xpk's, and its talk with a stand-in for kubectl."""
+"""The Kubernetes launcher: its manifests by JobSet's schema and beside xpk's, and its talk with a stand-in for kubectl."""
 
 import json
 import re

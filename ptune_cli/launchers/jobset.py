@@ -1,7 +1,7 @@
 """Kubernetes: one JobSet (jobset.x-k8s.io), which restarts its machines together and which Kueue queues.
 
-ptune writes the manifest and calls kubectl; who waits, places and restarts is the cluster. The cluster needs JobSet 0.10 or newer,
-and, for `queue`, Kueue. Slices of a TPU find each other by what GKE tells them; machines with GPUs are told their coordinator.
+ptune writes the manifest and calls kubectl; who waits, places and restarts is the cluster. It needs JobSet 0.10 or newer, and, for
+`queue`, Kueue. Slices of a TPU find each other by what GKE tells them; machines with GPUs are told their coordinator.
 """
 
 import sys
@@ -29,7 +29,7 @@ class JobSet:
     accelerator: str  # of each machine: v5litepod-16, v6e-8, v5p-32, tpu7x-16, h100-80gb-8, ...
     slices: int = 1  # that run it together: slices of a TPU, or machines with GPUs
     image: str  # a container image with ptune in it, and JAX for the accelerator
-    volume: str  # where results are kept, and the folder that the command runs in: the name of a PersistentVolumeClaim, or gs://BUCKET
+    volume: str  # where the command runs, and its results are: the name of a PersistentVolumeClaim, or gs://BUCKET
     queue: str | None = None  # Kueue's local queue; none: the cluster's scheduler alone
     namespace: str = "default"  # of the cluster
     service_account: str | None = None  # of Kubernetes; gs:// needs one that may use the bucket

@@ -1,8 +1,8 @@
 """Stands in for gcloud: its TPUs are folders of $STAND_IN, and `ssh` runs on this machine, once for each worker.
 
 $STAND_IN/script.json says how it behaves: "states", a list for each TPU created of what `describe` says in turn (the last stays);
-"taken", the number of the TPU created -> the look at its log before which it is taken away; "fail", a verb -> what it says instead
-of working, each time in turn (null: it works); "workers" of each node. What it was given is in calls.jsonl.
+"taken", the number of the TPU created -> the look at its log before which it is taken away; "fail", a verb -> what it says
+instead of working, each time in turn (null: it works); "workers" of each node. What it was given is in calls.jsonl.
 """
 
 import fcntl

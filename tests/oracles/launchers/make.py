@@ -1,7 +1,7 @@
 """Writes what Google's own launcher, xpk, says of accelerators and of job sets, and the schema of job sets, all beside this file.
 
-pip install xpk==1.16.0, in an environment of its own; then `python make.py CRD`. xpk is asked for manifests only (--dry-run). CRD is
-config/components/crd/bases/jobset.x-k8s.io_jobsets.yaml of kubernetes-sigs/jobset at commit 08dfbdfd, without what ptune never writes.
+pip install xpk==1.16.0, in an environment of its own; then `python make.py CRD`. xpk is asked for manifests only (--dry-run).
+CRD is config/components/crd/bases/jobset.x-k8s.io_jobsets.yaml of kubernetes-sigs/jobset at commit 08dfbdfd.
 """
 
 import csv
