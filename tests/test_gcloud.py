@@ -18,12 +18,14 @@ from ptune_cli.launchers.job import Job
 
 TESTS = Path(__file__).parent
 WHERE = ["--zone=z", "--project=p", "--quiet"]
-# What runs in place of ptune: attempt i appends a line to its results, and ends with the i-th of the given codes.
+ALL_FOUR = "until [ $(wc -l <$STAND_IN/commands) = 4 ]; do sleep 0.05; done"
+# What runs in place of ptune: attempt i appends a line to its results, waits, and ends with the i-th of the given codes.
 PTUNE = """
 echo "$WORKER $*" >>$STAND_IN/commands
 i=$(cat $STAND_IN/$WORKER.attempts 2>/dev/null || echo 0)
 echo $((i + 1)) >$STAND_IN/$WORKER.attempts
 mkdir -p runs/demo && echo "attempt $i" >>runs/demo/results && echo "step 1 of attempt $i"
+{wait}
 set -- {codes}
 shift $i
 exit $1
@@ -36,8 +38,8 @@ class Cloud:
 
     folder: Path
 
-    def say(self, codes: str = "0", **script) -> None:
-        (self.folder / "ptune.sh").write_text(PTUNE.format(codes=codes))
+    def say(self, codes: str = "0", wait: str = "", **script) -> None:
+        (self.folder / "ptune.sh").write_text(PTUNE.format(codes=codes, wait=wait))
         (self.folder / "script.json").write_text(json.dumps(script))
 
     def verbs(self) -> list[str]:
@@ -122,7 +124,7 @@ def test_what_is_run_is_what_was_planned(cloud):
 
 
 def test_every_worker_gets_the_wheel_the_gin_files_and_the_same_command(cloud):
-    cloud.say(workers=4)
+    cloud.say(workers=4, wait=ALL_FOUR)
     assert launcher().run(JOB) == 0
     lines = sorted((cloud.folder / "commands").read_text().splitlines())
     assert lines == [f"xl-{i} train --gin my.gin --tasks a b" for i in range(4)]
@@ -161,10 +163,23 @@ def test_a_hung_command_is_started_again_on_the_same_tpu(cloud):
     assert results() == ["attempt 0", "attempt 1"] and cloud.verbs().count("create") == 1
 
 
+def test_what_is_left_of_a_hung_command_is_ended_before_it_starts_again(cloud):
+    hang = 'case "$WORKER.$i" in xl-1.0) sleep 300 ;; esac'
+    cloud.say(codes="74 0", wait=f"until [ -e $STAND_IN/xl-1.attempts ]; do sleep 0.05; done; {hang}")
+    assert launcher().run(JOB) == 0
+    commands = [line.split()[0] for line in (cloud.folder / "commands").read_text().splitlines()]
+    assert sorted(commands) == ["xl-0", "xl-0", "xl-1", "xl-1"]
+
+
+def test_a_failure_because_the_tpu_is_going_away_is_a_preemption(cloud):
+    cloud.say(codes="1 0", states=[["ACTIVE", "SUSPENDED"], ["ACTIVE"]])
+    assert launcher().run(JOB) == 0
+    assert cloud.verbs().count("create") == 2
+
+
 def test_a_tpu_that_is_taken_away_is_replaced_and_what_was_fetched_is_put_on_the_new_one(cloud, capfd):
     """The first TPU goes while its command runs, after a fetch; the second one's attempt finds the first one's results."""
-    cloud.say(codes="0 0", taken={"1": 6})
-    (cloud.folder / "ptune.sh").write_text(PTUNE.format(codes="0 0").replace("set --", 'test "$i" = 0 && sleep 5\nset --'))
+    cloud.say(codes="0 0", taken={"1": 6}, wait='test "$i" = 0 && sleep 5')
     assert launcher(fetch_minutes=0).run(JOB) == 0
     assert results() == ["attempt 0", "attempt 1"] and not cloud.has_tpu
     assert "xl: taken away" in capfd.readouterr().out
@@ -246,8 +261,7 @@ def test_a_tpu_deleted_by_someone_else_is_not_asked_for_again(cloud):
 
 def test_interrupting_leaves_the_command_running_and_the_same_launch_follows_it(cloud):
     """The first launch gets ^C while the command waits for the file `go`; the second prints its end, and starts nothing."""
-    wait = "until [ -e $STAND_IN/go ]; do sleep 0.05; done\nset --"
-    (cloud.folder / "ptune.sh").write_text(PTUNE.format(codes="0").replace("set --", wait))
+    cloud.say(wait="until [ -e $STAND_IN/go ]; do sleep 0.05; done")
     code = "import test_gcloud as t; t.launcher().run(t.JOB)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
     first = subprocess.Popen(
@@ -265,6 +279,7 @@ def test_interrupting_leaves_the_command_running_and_the_same_launch_follows_it(
 
 
 def test_slices_are_nodes_of_one_request_that_all_run_it(cloud):
+    cloud.say(wait=ALL_FOUR)
     assert launcher(slices=2).run(JOB) == 0
     create = next(call for call in cloud.calls() if "create" in call)
     assert create[4:7] == ["xl", "--node-count=2", "--node-prefix=xl"]

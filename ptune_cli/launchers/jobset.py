@@ -1,6 +1,6 @@
 """Kubernetes: one JobSet (jobset.x-k8s.io), which restarts its machines together and which Kueue queues.
 
-ptune writes the manifest and calls kubectl; who waits, places and restarts is the cluster. It needs JobSet 0.10 or newer, and, for
+ptune writes the manifest and calls kubectl; the cluster waits, places and restarts. It needs JobSet 0.10 or newer, and, for
 `queue`, Kueue. Slices of a TPU find each other by what GKE tells them; machines with GPUs are told their coordinator.
 """
 

@@ -24,8 +24,15 @@ def start(name: str, command: Sequence[str], setup: Sequence[str] = (), environm
     """Start it unless it runs. Its shell waits for it when told to stop (SIGTERM), to write down its exit code."""
     line = shlex.join(["env", *environment, "../venv/bin/ptune", *command])
     script = f"trap : TERM; {{ {' && '.join((*setup, line))}; }} >>log.txt 2>&1; echo $? >../{name}.code"
-    launch = f"rm -f ../{name}.code; nohup bash -c {shlex.quote(script)} </dev/null >/dev/null 2>&1 & echo $! >../{name}.pid"
+    launch = (
+        f"rm -f ../{name}.code; setsid nohup bash -c {shlex.quote(script)} </dev/null >/dev/null 2>&1 & echo $! >../{name}.pid"
+    )
     return f"mkdir -p {HOME}/{name} && cd {HOME}/{name} && {{ {_alive(f'../{name}')} || {{ {launch}; }} }}"
+
+
+def stop(name: str) -> str:
+    """End what is left of it, at once: a process whose peer has ended abnormally has nothing to save."""
+    return f"kill -KILL -- -$(cat {HOME}/{name}.pid) 2>/dev/null; true"
 
 
 def look(name: str, position: int) -> str:

@@ -130,9 +130,14 @@ class TpuRun:
                 self._started = True
                 return self._watch()
             self._each(self.preparing())
+        else:
+            self._each(self.machine.ssh(node, remote.stop(self.machine.name)) for node in self.machine.nodes)
         self._each(self.starting())
         self._started = True
-        return self._watch()
+        code = self._watch()
+        if code == 1:  # a process ends so when another one's machine goes
+            self.lease.check()
+        return code
 
     def _each(self, commands: Iterable[Command]) -> None:
         for command in commands:
