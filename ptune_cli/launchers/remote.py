@@ -32,7 +32,7 @@ def start(name: str, command: Sequence[str], setup: Sequence[str] = (), environm
 
 def stop(name: str) -> str:
     """End what is left of it, at once: a process whose peer has ended abnormally has nothing to save."""
-    return f"kill -KILL -- -$(cat {HOME}/{name}.pid) 2>/dev/null; true"
+    return f"kill -KILL -- -$(cat {HOME}/{name}.pid) 2>/dev/null; rm -f {HOME}/{name}.pid {HOME}/{name}.code"
 
 
 def look(name: str, position: int) -> str:
