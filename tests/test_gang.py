@@ -1,7 +1,6 @@
 """Processes that work together: the end of one is the end of all, what they print is told apart, and none is left behind."""
 
 import signal
-import sys
 
 import pytest
 from process_tree import alive, below
@@ -86,5 +85,3 @@ def test_a_signal_is_passed_on_once_and_a_second_one_ends_all_at_once():
         gang.send_signal(signal.SIGINT)
         wait_for(lambda: not any(map(alive, running)), 10)
         gang.communicate(timeout=30)
-
-

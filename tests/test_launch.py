@@ -1,15 +1,10 @@
 """`ptune launch`: a command is checked, then runs as several processes that end as one that nothing stopped."""
 
 import json
-import random
-import signal
 import sys
 from pathlib import Path
 
-import model_folder
 import pytest
-from process_tree import alive, below, listening
-from processes import python, wait_for
 
 TESTS = Path(__file__).parent  # the module of the task is found in the current folder
 PTUNE = "import sys; from ptune_cli import cli; sys.exit(cli.main(sys.argv[1:]))"
@@ -48,8 +43,8 @@ exit $code
 sbatch --parsable out/launches/train-demo-run/train-demo-run.sbatch
 """
 LOCAL = """\
-env JAX_COORDINATOR_BIND_ADDRESS=127.0.0.1:PORT XLA_FLAGS=--xla_force_host_platform_device_count=4 {python} -P -m ptune_cli.cli train \
---processes.coordinator 127.0.0.1:PORT --processes.count 2 --processes.index {index} --gin runs/demo.gin --output 'out/demo run'
+env JAX_COORDINATOR_BIND_ADDRESS=127.0.0.1:PORT XLA_FLAGS=--xla_force_host_platform_device_count=4 \
+{python} -P -m ptune_cli.cli train --processes.coordinator 127.0.0.1:PORT --processes.count 2 --processes.index {index} --gin runs/demo.gin --output 'out/demo run'
 """
 
 
@@ -84,7 +79,7 @@ def test_a_sweep_is_submitted_as_an_array_of_its_shares(ptune, tmp_path, monkeyp
     lines = out.splitlines()
     assert "#SBATCH --array=0-2%2" in lines  # there are only three runs
     assert "#SBATCH --output=out/rates/launches/sweep-rates-%A_%a.log" in lines and "#SBATCH --no-requeue" in lines
-    again = f"""--output out/rates --jobs 1 --base '('"'"'runs/demo.gin'"'"',)'"""
+    again = """--output out/rates --jobs 1 --base '('"'"'runs/demo.gin'"'"',)'"""
     over = """--over '('"'"'optimizer.learning_rate=0.1 0.3 0.5'"'"',)' --share "$SLURM_ARRAY_TASK_ID/3\""""
     assert lines[-3] == f"srun --kill-on-bad-exit=1 python -P -m ptune_cli.cli sweep {again} {over}"
     assert lines[-1] == "sbatch --parsable out/rates/launches/sweep-rates.sbatch"

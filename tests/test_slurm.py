@@ -2,19 +2,28 @@
 
 import os
 import shutil
-import signal
 from pathlib import Path
 
 import model_folder
 import pytest
 import sweep_settings
-from process_tree import below
 from processes import wait_for
 from same_run import metrics, prompts, starts, step
 from slurm_cluster import INSTALL, Cluster
 
 TESTS = Path(__file__).parent  # the module of the task is found in the current folder
-FLAGS = ("--steps", "300", "--every.evaluate", "150", "--every.before_training", "false", "--every.save", "20", "--every.log", "5")
+FLAGS = (
+    "--steps",
+    "300",
+    "--every.evaluate",
+    "150",
+    "--every.before_training",
+    "false",
+    "--every.save",
+    "20",
+    "--every.log",
+    "5",
+)
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +123,10 @@ def test_a_job_without_requeue_ends_with_what_its_process_ends_with(submit, clus
 def test_the_shares_of_a_sweep_are_an_array_that_trains_every_run_once_and_compares(submit, cluster, model, tmp_path, ptune):
     output = tmp_path / "sweep"
     settings = sweep_settings.write(tmp_path, model)
-    grid = ("sweep", "--base", settings, "--over", "optimizer.learning_rate=0.1 0.2 0.3", "--output", output)
+    grid = ("sweep", "--base", settings, "--over", "optimizer.learning_rate=0.1 0.2", "--output", output)
     number = submit(*grid, "--launcher", "slurm", "--launcher.wait", "--shares", "2")
-    assert {run.name: starts(run) for run in output.iterdir() if (run / "run.json").is_file()} == {"0.1": 1, "0.2": 1, "0.3": 1}
+    assert {run.name: starts(run) for run in output.iterdir() if (run / "run.json").is_file()} == {"0.1": 1, "0.2": 1}
     first, second = sorted((output / "launches").glob(f"*-{number}_*.log"))
-    assert "2 points, 0 finished" in first.read_text() and "1 points, 0 finished" in second.read_text()
+    assert all("1 points, 0 finished" in file.read_text() for file in (first, second))
     assert (output / "sweep.json").is_file()
     assert ptune(*grid)[0] == 0

@@ -18,15 +18,15 @@ class Launch:
     The command is checked first, so that a mistake in it ends here (exit code 2), and not on each of the machines. It goes on
     where it was saved whenever it starts again, so nothing is lost by a process or a machine that dies.
 
-    Exit codes: those of the command: 0 done, 1 failed, 2 a mistake, 75 told to stop, and saved. A process that ends with 74
-    (it waited too long for another), 134 (another died), or by a signal is restarted, and so are all beside it. SLURM puts a job that
-    ends with 75 back into its queue. Of a job that is only submitted, 0.
+    Exit codes are those of the command: 0 done, 1 failed, 2 a mistake, 75 told to stop, and saved. When a process ends with 74
+    (it waited too long for another), with 134 (another died) or by a signal, all of them start again. A job of SLURM that ends
+    with 75 goes back into the queue, too. One that is only submitted: 0.
 
     Example: ptune launch --launcher local -- train --gin runs/demo.gin
     Example: ptune launch --launcher slurm --launcher.nodes 2 --launcher.time 12:00:00 --dry_run -- train --gin runs/demo.gin
     """
 
-    command: tuple[str, ...] = field(metadata={"positional": True})  # of ptune, behind --, as in: -- train --gin runs/demo.gin
+    command: tuple[str, ...] = field(default=(), metadata={"positional": True})  # of ptune, behind --
     launcher: Local | Slurm
     name: str | None = None  # of the job; default: the command and its output folder, as train-demo
     folder: str | None = None  # of its script and logs; default: launches/NAME beside the output folder
