@@ -44,7 +44,8 @@ sbatch --parsable out/launches/train-demo-run/train-demo-run.sbatch
 """
 LOCAL = """\
 env JAX_COORDINATOR_BIND_ADDRESS=127.0.0.1:PORT XLA_FLAGS=--xla_force_host_platform_device_count=4 \
-{python} -P -m ptune_cli.cli train --processes.coordinator 127.0.0.1:PORT --processes.count 2 --processes.index {index} --gin runs/demo.gin --output 'out/demo run'
+{python} -P -m ptune_cli.cli train \
+--processes.coordinator 127.0.0.1:PORT --processes.count 2 --processes.index {index} --gin runs/demo.gin --output 'out/demo run'
 """
 
 
