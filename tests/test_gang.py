@@ -11,9 +11,9 @@ from ptune_cli.launchers.gang import cause
 # A gang of the scripts that follow; ends with the exit code that `run` returns (a signal as 128 + its number, as a shell does).
 GANG = """
     import sys
-    from ptune_cli.launchers import gang
+    from ptune_cli.launchers import gang, signals
 
-    with gang.signals() as asked:
+    with signals.signals() as asked:
         code = gang.run([(sys.executable, "-uc", script) for script in sys.argv[1:]], asked)
     sys.exit(code if code >= 0 else 128 - code)
 """

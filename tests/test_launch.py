@@ -1,10 +1,17 @@
 """`ptune launch`: a command is checked, then runs as several processes that end as one that nothing stopped."""
 
 import json
+import os
+import random
+import signal
 import sys
 from pathlib import Path
 
+import model_folder
 import pytest
+from process_tree import alive, below, listening
+from processes import python, wait_for
+from same_run import metrics, prompts, starts, step
 
 TESTS = Path(__file__).parent  # the module of the task is found in the current folder
 PTUNE = "import sys; from ptune_cli import cli; sys.exit(cli.main(sys.argv[1:]))"
@@ -119,3 +126,73 @@ def test_without_slurm_a_submission_says_where_its_script_is(ptune, tmp_path, mo
     code, _, errors = ptune("launch", "--launcher", "slurm", "--", *RUN)
     assert (code, errors) == (2, f"ptune: error: there is no sbatch here; submit {script} where SLURM is\n")
     assert Path(script).read_text().startswith("#!/bin/bash\n")
+
+
+def launching(model: Path, run: Path, *flags: str):
+    """The process of a launcher of two."""
+    command = ("launch", "--launcher", "local", "--", *model_folder.train(model, run, *model_folder.LONG, *flags))
+    return python(PTUNE, *command, cwd=TESTS)
+
+
+@pytest.fixture(scope="module")
+def whole(model, tmp_path_factory) -> Path:
+    """The run of two processes that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    with launching(model, folder) as launcher:
+        out, errors = launcher.communicate()
+    assert launcher.returncode == 0, errors
+    assert "kinds.kinds-0" in out and "0| " in errors and starts(folder) == 1
+    return folder
+
+
+def assert_same(run: Path, whole: Path) -> None:
+    assert prompts(run) == prompts(whole)
+    assert metrics(run) == metrics(whole)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_when_a_process_is_killed_all_start_again_and_end_as_if_it_had_not_been(model, whole, tmp_path, index):
+    run = tmp_path / "run"
+    with launching(model, run) as launcher:
+        wait_for(lambda: step(run) >= random.Random(index).randrange(20, 150))
+        killed = below(launcher.pid)
+        os.kill(killed[index], signal.SIGKILL)
+        _, errors = launcher.communicate()
+    assert launcher.returncode == 0, errors
+    assert errors.count("ptune: a process ended with signal 9: restart 1 of 3") == 1
+    assert not any(map(alive, killed))
+    assert starts(run) == 2
+    assert_same(run, whole)
+
+
+def test_told_to_stop_they_save_and_go_on_from_there(model, whole, tmp_path):
+    run = tmp_path / "run"
+    with launching(model, run) as launcher:
+        wait_for(lambda: step(run) >= 30)
+        launcher.terminate()
+        _, errors = launcher.communicate()
+    assert launcher.returncode == 75, errors
+    assert "restart" not in errors and not (run / "results.json").exists()
+    with launching(model, run) as launcher:
+        _, errors = launcher.communicate()
+    assert launcher.returncode == 0 and "resuming from step" in errors
+    assert_same(run, whole)
+
+
+def test_they_listen_on_the_loopback_alone_and_end_with_a_launcher_that_is_killed(model, tmp_path):
+    run = tmp_path / "run"
+    with launching(model, run) as launcher:
+        wait_for(lambda: step(run) >= 10)
+        running = below(launcher.pid)
+        assert len(running) >= 2
+        assert listening(running) == {"127.0.0.1"}
+        launcher.kill()
+        launcher.communicate()
+    wait_for(lambda: not any(map(alive, running)), 5)
+
+
+def test_a_mistake_that_the_processes_find_is_final(model, whole):
+    with launching(model, whole, "--steps", "301") as launcher:
+        out, errors = launcher.communicate()
+    assert (launcher.returncode, out) == (2, "")
+    assert "belongs to another config" in errors and "restart" not in errors

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import model_folder
@@ -12,7 +13,6 @@ from same_run import metrics, prompts, starts, step
 from slurm_cluster import INSTALL, Cluster
 
 TESTS = Path(__file__).parent  # the module of the task is found in the current folder
-FLAGS = (
     "--steps",
     "300",
     "--every.evaluate",
@@ -62,12 +62,12 @@ def whole(model, cluster, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(TESTS)
-        assert cli.main(model_folder.train(model, folder, *FLAGS)) == 0
+        assert cli.main(model_folder.train(model, folder, *model_folder.LONG)) == 0
     return folder
 
 
 def launch(model: Path, run: Path, *flags: str) -> tuple[str, ...]:
-    return ("launch", "--launcher", "slurm", *flags, "--", *model_folder.train(model, run, *FLAGS))
+    return ("launch", "--launcher", "slurm", *flags, "--", *model_folder.train(model, run, *model_folder.LONG))
 
 
 def log(run: Path, number: str) -> str:
@@ -110,6 +110,22 @@ def test_a_job_that_is_told_to_stop_saves_and_goes_on_where_it_was(submit, clust
     assert "exit code 75: the job goes back into the queue" in log(run, number)
     assert starts(run) == 2
     assert_same(run, whole)
+
+
+def test_a_job_of_two_nodes_goes_back_into_the_queue_when_a_process_is_killed(submit, cluster, model, tmp_path):
+    runs = [tmp_path / name for name in ("whole", "killed")]
+    coordinator = "--launcher.setup=export JAX_COORDINATOR_ADDRESS=127.0.0.1:$((20000 + SLURM_JOB_ID % 10000))"
+    numbers = [submit(*launch(model, run, "--launcher.nodes", "2", coordinator)) for run in runs]
+    wait_for(lambda: step(runs[1]) >= 30)
+    os.kill(cluster.processes(numbers[1])[1], signal.SIGKILL)
+    whole, killed = [cluster.finish(number) for number in numbers]
+    assert [(job["JobState"], job["NumTasks"], job["Restarts"]) for job in (whole, killed)] == [
+        ("COMPLETED", "2", "0"),
+        ("COMPLETED", "2", "1"),
+    ]
+    assert "exit code 137: the job goes back into the queue" in log(runs[1], numbers[1])
+    assert starts(runs[1]) == 2
+    assert_same(*runs)
 
 
 def test_a_job_without_requeue_ends_with_what_its_process_ends_with(submit, cluster, model, tmp_path):

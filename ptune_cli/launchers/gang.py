@@ -8,41 +8,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import IO, Self
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Self
 
 from ptune_cli.launchers.command_line import environment
+from ptune_cli.launchers.lines import Lines
+from ptune_cli.launchers.signals import Signals
 
 LOOK = 0.05  # seconds between two looks at the processes
 BY_THEMSELVES = 2.0  # seconds that the others have to end after the first
 TOLD = 5.0  # and after SIGTERM, before SIGKILL
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
-
-
-class Signals:
-    """The signals that came: the first is kept, the second interrupts."""
-
-    def __init__(self) -> None:
-        self.first: int | None = None
-
-    def come(self, number: int, _: object) -> None:
-        """What Python calls on a signal."""
-        if self.first is not None:
-            raise KeyboardInterrupt
-        self.first = number
-
-
-@contextmanager
-def signals() -> Iterator[Signals]:
-    """SIGTERM and SIGINT are kept, instead of ending this process."""
-    kept = Signals()
-    before = {number: signal.signal(number, kept.come) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield kept
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+_LIBC = ctypes.CDLL(None)  # loaded before the fork
 
 
 def run(commands: Sequence[Sequence[str]], asked: Signals) -> int:
@@ -124,7 +102,7 @@ class Gang:
         self._processes.append(process)
         pipe = process.stdout or process.stderr
         assert pipe
-        self._pipes.register(pipe, selectors.EVENT_READ, _Lines(pipe, number))
+        self._pipes.register(pipe, selectors.EVENT_READ, Lines(pipe, number))
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -140,27 +118,9 @@ class Gang:
         self._signal(signal.SIGKILL)
         for process in self._processes:
             process.wait()
-        while self._pipes.get_map():  # their last words
-            self.relay(LOOK)
+        while self._pipes.select(0):  # their last words
+            self.relay(0)
         self._pipes.close()
-
-
-class _Lines:
-    """What one process prints, passed on in whole lines."""
-
-    def __init__(self, pipe: IO[bytes], number: int):
-        self._pipe, self._number, self._begun = pipe, number, b""
-
-    def read(self) -> bool:
-        """Pass on what there is. False at the end, when the pipe is closed."""
-        data = os.read(self._pipe.fileno(), 1 << 16)
-        *lines, self._begun = (self._begun + data).split(b"\n")
-        if not data and self._begun:
-            lines.append(self._begun)
-        for line in lines:
-            sys.stderr.write(f"{self._number}| {line.decode('utf-8', 'replace')}\n")
-        sys.stderr.flush()
-        return bool(data)
 
 
 def _end_with(parent: int) -> None:
@@ -168,6 +128,3 @@ def _end_with(parent: int) -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it has ended already
         os._exit(1)
-
-
-_LIBC = ctypes.CDLL(None)

@@ -10,6 +10,7 @@ from ptune_cli.errors import UserError
 from ptune_cli.launchers import gang
 from ptune_cli.launchers.command_line import argv
 from ptune_cli.launchers.job import Job, Plan
+from ptune_cli.launchers.signals import signals
 
 HUNG = 74  # what a process ends with that has waited too long for another
 INTERRUPTED = 130
@@ -38,7 +39,7 @@ class Local:
 
     def run(self, job: Job) -> int:
         """Run the processes, again and again if need be. Returns their exit code, or 75 or 130 if a signal came meanwhile."""
-        with gang.signals() as asked:
+        with signals() as asked:
             for start in range(self.max_restarts + 1):
                 code = gang.run(self._commands(job, str(free_port())), asked)
                 if code in (0, 1, 2):
