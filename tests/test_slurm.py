@@ -13,17 +13,6 @@ from same_run import metrics, prompts, starts, step
 from slurm_cluster import INSTALL, Cluster
 
 TESTS = Path(__file__).parent  # the module of the task is found in the current folder
-    "--steps",
-    "300",
-    "--every.evaluate",
-    "150",
-    "--every.before_training",
-    "false",
-    "--every.save",
-    "20",
-    "--every.log",
-    "5",
-)
 
 
 @pytest.fixture(scope="module")
