@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,8 +17,9 @@ from ptune_cli.errors import UserError
 from ptune_cli.formats import huggingface, t5x, vocabulary_file
 from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.t5.config import T5Config, parameter_count, parameter_shapes
-from ptune_cli.t5.fingerprint import fingerprint
+from ptune_cli.t5.fingerprint import Samples
 from ptune_cli.t5.model import T5
+from ptune_cli.t5.sharding import Placement, Read, fetch, of_every_process
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Frozen:
     params: Any
     vocabulary: Vocabulary
     fingerprint: str
+    placement: Placement
 
     @property
     def model(self) -> T5:
@@ -97,18 +100,33 @@ class BaseModel:
         """What the loaded parameters take, without reading any weight."""
         return parameter_count(self.sizes()) * jax.numpy.dtype(self.weights_dtype).itemsize
 
-    def load(self) -> Frozen:
-        """Read vocabulary and weights. UserError for whatever is missing, of another shape, or damaged."""
+    def load(self, placement: Placement | None = None) -> Frozen:
+        """Read vocabulary and weights, onto one device or as they are placed on a mesh.
+
+        UserError for whatever is missing, of another shape, or damaged.
+        """
+        placement, samples = placement or Placement.of(), Samples()
+        put = partial(_put, placement, samples)
         folder, config, vocabulary = self.folder(), self.sizes(), self.load_vocabulary()
         check_vocabulary(vocabulary, config)
         if huggingface.is_huggingface(folder):
-            _, flat = huggingface.read(folder, self.weights_dtype)
+            _, flat = huggingface.read(folder, self.weights_dtype, put)
         else:
-            flat = t5x.read(folder, config, self.weights_dtype)
-        mark = fingerprint(flat)
-        # One after another, each let go of by `flat`: no whole second copy. And no `asarray`, which compiles for each shape.
-        params = nested({name: jax.device_put(flat.pop(name)) for name in list(flat)})
-        return Frozen(self.checkpoint, config, params, vocabulary, mark)
+            flat = t5x.read(folder, config, self.weights_dtype, put)
+        return Frozen(self.checkpoint, config, nested(flat), vocabulary, samples.digest(of_every_process), placement)
+
+
+def _put(placement: Placement, samples: Samples, name: str, shape: tuple[int, ...], read: Read) -> jax.Array:
+    """A parameter where it belongs; of what devices have alike, one reading."""
+    parts: dict[str, np.ndarray] = {}
+
+    def part(index: tuple[slice, ...]) -> np.ndarray:
+        if str(index) not in parts:
+            parts[str(index)] = read(index)
+            samples.add(name, shape, index, parts[str(index)])
+        return parts[str(index)]
+
+    return placement.read(name, shape, part)
 
 
 def check_vocabulary(vocabulary: Vocabulary, config: T5Config) -> None:
@@ -132,5 +150,5 @@ def nested(flat: Mapping[str, Any]) -> dict:
 
 
 def flat_parameters(params: Mapping) -> dict[str, np.ndarray]:
-    """A nested tree as {"encoder/layers_0/...": array}."""
-    return {name: np.asarray(array) for name, array in flatten_dict(params, sep="/").items()}
+    """A nested tree as {"encoder/layers_0/...": array}, whole on every process."""
+    return {name: fetch(array) for name, array in flatten_dict(params, sep="/").items()}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
@@ -23,6 +24,8 @@ from ptune_cli.errors import UserError
 from ptune_cli.formats.atomic import write_atomically
 
 HASHES = "sha256.json"
+# Of several processes the first one alone saves and restores; none of Orbax's barriers waits for the others.
+ALONE = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
 MARGIN = 2**18  # bytes; Orbax's own files are some thirty, of one disk block each
 
 
@@ -37,6 +40,7 @@ class Checkpoints:
         best = BestN(get_metric_fn=_rank, n=1, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
             enable_async_checkpointing=False,  # a prompt is kilobytes; a thread would only hide errors
+            multiprocessing_options=ALONE if jax.process_count() > 1 else ocp.options.MultiprocessingOptions(),
             cleanup_tmp_directories=True,
             preservation_policy=AnyPreservationPolicy([latest, best]),
             best_fn=_rank,
@@ -79,13 +83,14 @@ class Checkpoints:
     def restore(self, template: Any, step: int | None = None) -> tuple[int, Any, dict] | None:
         """(step, state, extras) of the newest step, or of `step`; None if nothing was saved yet.
 
-        `template` has the state's structure, shapes, dtypes and shardings; the state comes back bit for bit.
-        UserError if the checkpoint is damaged or holds another structure.
+        `template` has the state's structure, shapes and dtypes; the state comes back bit for bit, its arrays NumPy's, wherever
+        they were and will be. UserError if the checkpoint is damaged or holds another structure.
         """
         step = self._manager.latest_step() if step is None else step
         if step is None:
             return None
         self._check(step)
+        template = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype) if hasattr(leaf, "shape") else leaf, template)
         args = ocp.args.Composite(state=ocp.args.StandardRestore(template), extras=ocp.args.JsonRestore())
         try:
             restored = self._manager.restore(step, args=args)

@@ -4,13 +4,12 @@ A command is a frozen dataclass with `run() -> int | None` (None is success). It
 (`config`), so the command line, a gin file and Python all configure the same object.
 """
 
-import errno
 import importlib
 import os
 import sys
 
 from ptune_cli import __version__
-from ptune_cli.errors import Preempted, RunFailure, UserError, nearest
+from ptune_cli.errors import USER_ERRNOS, Preempted, RunFailure, UserError, exit_code, nearest
 
 # name -> (module, class, what it does)
 COMMANDS = {
@@ -22,6 +21,7 @@ COMMANDS = {
     "inspect": ("ptune_cli.inspection.inspect_prompts", "Inspect", "say what prompts are close to: words, labels, each other"),
     "sweep": ("ptune_cli.sweeps.sweep", "Sweep", "train at every point of a grid, and compare"),
     "transfer": ("ptune_cli.sweeps.transfer", "Transfer", "train on one task, evaluate on others, and compare methods"),
+    "launch": ("ptune_cli.commands.launch", "Launch", "run a command as several processes, or on a cluster"),
     "report": ("ptune_cli.commands.report", "Report", "compare finished runs: tables, pictures, a page"),
     "tasks": ("ptune_cli.commands.tasks", "Tasks", "list the tasks, or describe one"),
     "models": ("ptune_cli.commands.models", "Models", "list the models that ship with ptune, or describe one"),
@@ -37,34 +37,30 @@ _USAGE = """usage: ptune COMMAND [--gin FILE] [--NAME VALUE] ...
 ptune COMMAND --help      the flags of a command, and an example
 ptune --version           the version
 
-exit codes: 0 done; 1 the run failed; 2 a mistake in what was asked for; 75 told to stop (SIGTERM), and saved: run the same
-command again to go on; 130 interrupted (^C)
+exit codes: 0 done; 1 the run failed; 2 a mistake in what was asked for; 74 one of several processes got nowhere, 75 told to
+stop (SIGTERM), and saved: after both run the same command again to go on; 130 interrupted (^C)
 
 for example: ptune train --gin runs/demo.gin --steps 200
 """
-# The user's to solve, wherever they come up: full disk, quota, no permission, read-only.
-_USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command line; returns the exit code, as `ptune --help` lists them."""
     try:
         return _run(sys.argv[1:] if argv is None else argv)
-    except UserError as error:
-        return _say(f"error: {error}", 2)
-    except RunFailure as error:
-        return _say(f"error: {error}", 1)
+    except (UserError, RunFailure) as error:
+        return _say(f"error: {error}", exit_code(error))
     except Preempted as error:
-        return _say(str(error), 75)  # EX_TEMPFAIL of sysexits.h, which schedulers take for "start it again"
+        return _say(str(error), exit_code(error))
     except BrokenPipeError:  # `ptune ... | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        if error.errno not in _USER_ERRNOS:
+        if error.errno not in USER_ERRNOS:
             raise
-        return _say(f"error: {error.filename or 'writing failed'}: {error.strerror}", 2)
-    except KeyboardInterrupt:
-        return _say("interrupted", 130)
+        return _say(f"error: {error.filename or 'writing failed'}: {error.strerror}", exit_code(error))
+    except KeyboardInterrupt as error:
+        return _say("interrupted", exit_code(error))
 
 
 def _run(argv: list[str]) -> int:

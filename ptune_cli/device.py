@@ -9,34 +9,41 @@ import jax
 
 from ptune_cli.data.microbatches import COSTS, Cost
 from ptune_cli.t5.config import T5Config
+from ptune_cli.t5.sharding import Placement
 
 USABLE = 0.85  # of the memory that weights leave: the rest is for what one layer is worked with
 _CONTAINER = Path("/sys/fs/cgroup/memory.max")  # "max" where there is no limit
 
 
-def cost_here(positions: int | None, config: T5Config, held: int) -> Cost:
-    """What microbatches take here. `positions` is how many are computed at once; None: as many as are fast, and fit.
+def cost_here(positions: int | None, config: T5Config, held: int, placement: Placement | None = None) -> Cost:
+    """What microbatches take here, on one device or a mesh. `positions` is how many a device, or those that share weights,
+    computes at once; None: as many as are fast, and fit.
 
     `held` is the bytes that stay in memory besides activations, weights above all.
     """
+    data, model = (placement.data, placement.model) if placement else (1, 1)
     cost = COSTS[jax.default_backend()]
-    if positions is not None:
-        return replace(cost, positions=positions)
-    return replace(cost, positions=min(cost.positions, fitting(config, memory_bytes() - held)))
+    if positions is None:
+        positions = min(cost.positions, fitting(config, memory_bytes() - held // model, model))
+    return replace(cost, positions=positions).split(data)
 
 
-def fitting(config: T5Config, memory: int) -> int:
-    """How many positions a training step can keep the activations of in so many bytes, one at least."""
-    return max(int(USABLE * memory / kept_bytes(config)), 1)
+def fitting(config: T5Config, memory: int, model: int = 1) -> int:
+    """How many positions a training step can keep the activations of in so many bytes of a device, one at least.
+
+    `model` devices share them.
+    """
+    return max(int(USABLE * memory / kept_bytes(config, model)), 1)
 
 
-def kept_bytes(config: T5Config) -> float:
-    """Bytes that the gradient of prompts keeps for each of the encoder's positions.
+def kept_bytes(config: T5Config, model: int = 1) -> float:
+    """Bytes that the gradient of prompts keeps for each of the encoder's positions on each of `model` devices.
 
     In each layer what the nonlinearities need again: queries, keys, values and what attention gives, the factors of the MLP,
     and the residuals. The 4.2 is what XLA takes on an H200, the same within 1% for base, large, XL and XXL.
     """
-    width = 4.2 * config.emb_dim + 4 * config.num_heads * config.head_dim + len(config.mlp_activations) * config.mlp_dim
+    split = 4 * config.num_heads * config.head_dim + len(config.mlp_activations) * config.mlp_dim
+    width = 4.2 * config.emb_dim + split / model
     return jax.numpy.dtype(config.dtype).itemsize * config.num_encoder_layers * width
 
 

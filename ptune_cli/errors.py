@@ -1,9 +1,12 @@
 """What the person at the shell did wrong, in one line. Anything else that is raised is a bug and keeps its traceback."""
 
 import difflib
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 
+# The user's to solve, wherever they come up: full disk, quota, no permission, read-only.
+USER_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 SHOWN = 40  # names in one message: a folder may hold thousands
 
 
@@ -41,3 +44,13 @@ class RunFailure(Exception):
 
 class Preempted(Exception):
     """The run was told to stop (SIGTERM) and has saved what it needs to go on: one line, exit code 75."""
+
+
+def exit_code(error: BaseException) -> int:
+    """What a process ends with that this ends; 1 is a traceback's as well."""
+    if isinstance(error, UserError) or (isinstance(error, OSError) and error.errno in USER_ERRNOS):
+        return 2
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    # 75 is EX_TEMPFAIL of sysexits.h, which schedulers take for "start it again"
+    return 75 if isinstance(error, Preempted) else 130 if isinstance(error, KeyboardInterrupt) else 1

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -12,6 +14,14 @@ def python(code, *arguments, **options):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
+    """Fails if it does not hold within this time."""
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, f"not within {seconds} s"
+        time.sleep(0.02)
 
 
 # For `python`, with how, n and a ptune command line: at its n-th step the process kills itself ("kill"), or says that it is

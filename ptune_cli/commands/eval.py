@@ -48,6 +48,7 @@ class Eval:
     target_length: int | None = None  # tokens to decode at most; default: as in training, or the longest target
     model: BaseModel | None = None  # default: the base model the prompt names
     positions: int | None = None  # computed at once, prompt included; default: what is fastest here
+    mesh: str | None = None  # data=4,model=2: rows in 4 parts, weights in 2
     submit: str | None = None  # write a benchmark's answers to its test splits to this .zip file
     partial: bool = False  # a benchmark without the tasks that have no prompt
     output: str | None = None  # write every prediction to this .jsonl file
@@ -75,7 +76,7 @@ class Eval:
         splits = dict(
             zip(tasks, ensure([(task, self.split) for task in tasks], model.load_vocabulary(), offline=self.offline), strict=True)
         )
-        frozen = trained.load(prompts, model, loaded)
+        frozen = trained.load(prompts, model, loaded, self.mesh)
         return {task: self.scores(frozen, own, task, splits[task]) for task, own in tasks.items()}, splits
 
     def tasks(self, prompts: Sequence[Trained]) -> dict[str, list[Trained]]:

@@ -22,8 +22,10 @@ from ptune_cli.device import cost_here
 from ptune_cli.evaluation.predict import Predictor, Protocol
 from ptune_cli.evaluation.score import Scorer, Scores
 from ptune_cli.file_task import absolute, shown
+from ptune_cli.mesh import placement
 from ptune_cli.prompts.bank import Member, unchanged
 from ptune_cli.runs import RunFolder
+from ptune_cli.t5.sharding import Placement
 from ptune_cli.training.best import Best
 from ptune_cli.training.plan import Work
 
@@ -96,7 +98,12 @@ class Experiment(ABC):
     @functools.cached_property
     def cost(self) -> Cost:
         """What microbatches of this run take on this device."""
-        return cost_here(self.settings.positions, self.settings.model.sizes(), self.held_bytes())
+        return cost_here(self.settings.positions, self.settings.model.sizes(), self.held_bytes(), self.placement)
+
+    @functools.cached_property
+    def placement(self) -> Placement:
+        """Where weights and rows lie. UserError for a mesh that cannot be."""
+        return placement(self.settings.mesh, self.settings.model.sizes(), self.held_bytes())
 
     def held_bytes(self) -> int:
         """What stays in memory, besides activations."""
@@ -123,7 +130,7 @@ class Experiment(ABC):
         return {}
 
     def scorer(self, frozen: Frozen) -> Scorer:
-        return Scorer(Predictor(frozen.model, self.cost, self.lengths), frozen.vocabulary)
+        return Scorer(Predictor(frozen.model, self.cost, self.lengths, placement=self.placement), frozen.vocabulary)
 
     def evaluator(
         self,
@@ -165,7 +172,9 @@ class Experiment(ABC):
         return found
 
 
-def both_protocols(scorer: Scorer, params: Any, prompt_table: jax.Array, layouts: Sequence[Layout], split: Prepared) -> list[Row]:
+def both_protocols(
+    scorer: Scorer, params: Any, prompt_table: jax.Array | np.ndarray, layouts: Sequence[Layout], split: Prepared
+) -> list[Row]:
     """Of each layout, the metrics of greedy decoding and, if there are labels, of ranking; and the share of invalid answers."""
     out: list[Row] = [{} for _ in layouts]
     protocols: list[Protocol] = ["greedy", "rank"] if split.labels else ["greedy"]

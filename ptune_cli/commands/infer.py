@@ -43,6 +43,7 @@ class Infer:
     target_length: int | None = None  # tokens to decode at most; default: as each prompt was trained
     model: BaseModel | None = None  # default: the base model the prompts name
     positions: int | None = None  # computed at once, prompt included; default: what is fastest here
+    mesh: str | None = None  # data=4,model=2: rows in 4 parts, weights in 2
 
     def run(self) -> None:
         """Read all lines, predict them in batches sorted by length, write them in their order."""
@@ -50,7 +51,7 @@ class Infer:
         prompts = trained.whole(trained.find(*self.prompt))  # before standard input is waited for
         source = "standard input" if self.input == "-" else self.input
         asked = questions.read(self._lines(), source, prompts)
-        frozen = trained.load(prompts, trained.base_model(prompts, self.model))
+        frozen = trained.load(prompts, trained.base_model(prompts, self.model), mesh=self.mesh)
         answers = self._answers(frozen, prompts, asked) if asked else []
         lines = [_line(question, prompts, answer) for question, answer in zip(asked, answers, strict=True)]
         self._write("".join(lines))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import jax.numpy as jnp
+import numpy as np
 
 from ptune_cli import base_model
 from ptune_cli.base_model import Frozen
@@ -18,9 +18,11 @@ from ptune_cli.data.mixture import Mixture, alike
 from ptune_cli.errors import UserError
 from ptune_cli.evaluation.score import Scores
 from ptune_cli.file_task import absolute, shown
+from ptune_cli.processes import from_first
 from ptune_cli.prompts.bank import unchanged
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.model import T5
+from ptune_cli.training import restoring
 from ptune_cli.training.loop import train
 from ptune_cli.training.loss import weight_loss
 from ptune_cli.training.plan import Work
@@ -68,8 +70,8 @@ class ModelTuning(Experiment):
     def run(self, folder: RunFolder) -> Found:
         settings, step, batches = self.settings, self._step(), self.batches(self._unchanged)
         with step.ahead(settings.model.abstract(), {}, batches.empties()):
-            frozen = settings.model.load()
-            scorer, nothing = self.scorer(frozen), jnp.zeros((1, frozen.config.emb_dim))
+            frozen = settings.model.load(self.placement)
+            scorer, nothing = self.scorer(frozen), np.zeros((1, frozen.config.emb_dim), np.float32)
 
             def score(params: Any) -> dict[str, Scores]:
                 found = {}
@@ -79,14 +81,14 @@ class ModelTuning(Experiment):
                 return found
 
             evaluator = self.evaluator(score, lambda *_: None, folder, together=True)
-            first = start(frozen.params, step.optimizer)
+            first = start(frozen.params, step.optimizer, self.placement)
             state = train(first, step, {}, batches, evaluator, folder, steps=settings.steps, every=settings.every)
         # `rank` orders checkpoints as `Best` orders steps, so this is the step that results.json names.
-        best = folder.restore(state, folder.checkpoints.best_step)
-        tuned = best[1].trainable if best else state.trainable
+        best = restoring.restore(folder, state, from_first(folder.checkpoints.best_step))
+        tuned = self.placement.put(best[1].trainable) if best else state.trainable
         base_model.save(folder.path / FOLDER, frozen.config, tuned, frozen.vocabulary)
         folder.write_json(f"{FOLDER}/{TUNED}", self._described(frozen))
-        frozen, found = settings.model.load(), {}  # training took over the arrays of the first one
+        frozen, found = settings.model.load(self.placement), {}  # training took over the arrays of the first one
         for member in self.bank:
             split = self.scored(member.task)
             print(f"scoring {self.what(member.task)}, before and after tuning", file=sys.stderr)
@@ -107,4 +109,4 @@ class ModelTuning(Experiment):
 
     def _step(self) -> Step:
         optimizer, model = self.settings.optimizer.build(None), T5(self.settings.model.sizes())
-        return Step(weight_loss(model, self.settings.z_loss), optimizer, [trained.model_name(self.bank)])
+        return Step(weight_loss(model, self.settings.z_loss), optimizer, [trained.model_name(self.bank)], self.placement)

@@ -71,7 +71,8 @@ class Plan(Train):
         """Seconds of a step, of an evaluation, of scoring at the end and of the run; the most memory that was held."""
         step, weights = rehearse(work)
         cost = experiment.cost
-        scorer = Scorer(Predictor(T5(self.model.sizes()), cost, experiment.lengths), experiment.vocabulary)
+        predictor = Predictor(T5(self.model.sizes()), cost, experiment.lengths, placement=experiment.placement)
+        scorer = Scorer(predictor, experiment.vocabulary)
 
         def scoring(final: bool) -> float:
             total = 0.0

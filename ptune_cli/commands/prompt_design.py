@@ -25,7 +25,7 @@ class PromptDesign(Experiment):
         raise UserError("prompt design trains nothing, so there is nothing to plan", "start it with ptune train")
 
     def run(self, folder: RunFolder) -> Found:
-        frozen = self.settings.model.load()
+        frozen = self.settings.model.load(self.placement)
         scorer, nothing, found = self.scorer(frozen), jnp.zeros((1, frozen.config.emb_dim)), {}
         for task, own in self.by_task(self.designs).items():
             split = self.scored(task)

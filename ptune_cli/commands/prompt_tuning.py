@@ -13,6 +13,7 @@ from ptune_cli.base_model import Frozen
 from ptune_cli.commands.experiment import Experiment, Found, Layout, both_protocols
 from ptune_cli.evaluation.score import Scores
 from ptune_cli.formats.prompt import PromptFile, prompt_folder, read, write
+from ptune_cli.processes import first, from_first
 from ptune_cli.prompts.bank import Member, layout, slots, table, unchanged
 from ptune_cli.prompts.init import ClassLabels
 from ptune_cli.runs import RunFolder
@@ -38,7 +39,7 @@ class PromptTuning(Experiment):
         settings, layouts, step = self.settings, self.layouts, self._step()
         batches = self.batches(layouts)
         with step.ahead(self._abstract(), settings.model.abstract(), batches.empties()):
-            frozen = settings.model.load()
+            frozen = settings.model.load(self.placement)
             scorer = self.scorer(frozen)
 
             def score(trainable: Mapping[str, Any]) -> dict[str, Scores]:
@@ -55,15 +56,17 @@ class PromptTuning(Experiment):
                 prompt = PromptFile(np.asarray(trainable[member.name], np.float32), metadata)
                 write(prompt_folder(folder.path, member.name), prompt)
 
-            evaluator, first = self.evaluator(score, keep, folder), start(self.first_prompts(frozen), step.optimizer)
-            train(first, step, frozen.params, batches, evaluator, folder, steps=settings.steps, every=settings.every)
-        prompts = {name: jax.device_put(read(prompt_folder(folder.path, name)).array) for name in self.names}
+            state = start(self.first_prompts(frozen), step.optimizer, self.placement)
+            evaluator = self.evaluator(score, keep, folder)
+            train(state, step, frozen.params, batches, evaluator, folder, steps=settings.steps, every=settings.every)
+        best = [read(prompt_folder(folder.path, name)).array for name in self.names] if first() else []
+        prompt_table = np.concatenate(from_first(best))
         found = {}
         for task, own in self.by_task(layouts).items():
             split = self.scored(task)
             print(f"scoring {self.what(task)}, without a prompt and with each of {len(own)}", file=sys.stderr)
             places = [unchanged, *(place for _, place in own)]
-            untuned, *rows = both_protocols(scorer, frozen.params, table(prompts, self.names), places, split)
+            untuned, *rows = both_protocols(scorer, frozen.params, prompt_table, places, split)
             for row, (member, _) in zip(rows, own, strict=True):
                 row["prompt"] = str(prompt_folder(folder.path, member.name) / "prompt.safetensors")
             found[task] = untuned, [self.row(m, row, evaluator) for (m, _), row in zip(own, rows, strict=True)]
@@ -84,7 +87,8 @@ class PromptTuning(Experiment):
 
     def _step(self) -> Step:
         model = T5(self.settings.model.sizes())
-        return Step(prompt_loss(model, self.names, self.settings.z_loss), self.settings.optimizer.build(self.names), self.names)
+        optimizer = self.settings.optimizer.build(self.names)
+        return Step(prompt_loss(model, self.names, self.settings.z_loss), optimizer, self.names, self.placement)
 
 
 def first_prompt(member: Member, labels: Sequence[str] | None, frozen: Frozen) -> jax.Array:

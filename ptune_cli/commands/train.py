@@ -19,6 +19,7 @@ from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
 from ptune_cli.evaluation.predict import Protocol, label_ids
 from ptune_cli.file_task import with_templates
+from ptune_cli.processes import Processes, agree, code, first, from_first, own_folder
 from ptune_cli.prompts.bank import Member, Prompt, members
 from ptune_cli.runs import RunFolder
 from ptune_cli.training.loop import Every
@@ -70,6 +71,8 @@ class Train:
     protocol: Protocol = "greedy"  # how validation answers; rank scores each label
     z_loss: float = 1e-4
     every: Every = Every()
+    processes: Processes = field(default=Processes(), metadata={"saved": False})  # of several, how they find each other
+    mesh: str | None = field(default=None, metadata={"saved": False})  # data=4,model=2: rows in 4 parts, weights in 2
     offline: bool = field(default=False, metadata={"saved": False})  # download no dataset
     json: bool = field(default=False, metadata={"saved": False})  # print the result as JSON
 
@@ -89,11 +92,19 @@ class Train:
     def run(self) -> int | None:
         """Prepare data, load the model, train, score the best steps, say where they are."""
         keep_compiled()
-        experiment = self.experiment()
-        with RunFolder.open(self.output, gin_text.write(self)) as folder:
-            if not results.written(folder):
-                results.write(folder, experiment, *experiment.run(folder))
-            results.show(folder, self.json)
+        with self.processes.together(), own_folder(self.output) as output:
+            experiment = self.experiment()
+            agree(self._facts(experiment))
+            with RunFolder.open(output, gin_text.write(self)) as folder:
+                if not from_first(results.written(folder)):
+                    results.write(folder, experiment, *experiment.run(folder))
+                if first():
+                    results.show(folder, self.json)
+
+    def _facts(self, experiment: Experiment) -> dict[str, str]:
+        """What several processes of a run have to have alike."""
+        data = {" ".join(names): split.manifest["sha256"] for names, split in experiment.splits.items()}
+        return {"code": code(), "configuration": gin_text.write(replace(self, output="")), "data": repr(data)}
 
     def experiment(self) -> Experiment:
         """The method with its members and their prepared data. UserError for what does not go together."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ptune_cli.base_model import BaseModel, Frozen
@@ -22,6 +21,7 @@ from ptune_cli.evaluation.score import Scorer
 from ptune_cli.formats import prompt as prompt_format
 from ptune_cli.formats.prompt import PromptFile
 from ptune_cli.formats.strict import damaged
+from ptune_cli.mesh import placement
 from ptune_cli.prompts import bank
 from ptune_cli.prompts.bank import Member, Prompt, layout, slots, unchanged
 
@@ -126,9 +126,9 @@ def base_model(prompts: Sequence[Trained], given: BaseModel | None) -> BaseModel
     return BaseModel.from_json(saved)
 
 
-def load(prompts: Sequence[Trained], model: BaseModel, loaded: Frozen | None = None) -> Frozen:
-    """The model, loaded unless it is at hand. UserError, which names the prompt, unless all of them belong to it."""
-    frozen = loaded or model.load()
+def load(prompts: Sequence[Trained], model: BaseModel, loaded: Frozen | None = None, mesh: str | None = None) -> Frozen:
+    """The model, loaded onto a mesh unless it is at hand. UserError, which names the prompt, unless all of them belong to it."""
+    frozen = loaded or model.load(placement(mesh, model.sizes(), model.weight_bytes()))
     for prompt in prompts:
         try:
             prompt_format.check(prompt.file, frozen)
@@ -144,9 +144,9 @@ def layouts(prompts: Sequence[Trained]) -> list[Callable[[np.ndarray], np.ndarra
     return [unchanged if prompt.tuned else place for prompt, place in zip(prompts, places, strict=True)]
 
 
-def table(prompts: Sequence[Trained]) -> jax.Array:
+def table(prompts: Sequence[Trained]) -> np.ndarray:
     """The prompt table [R, D]."""
-    return jnp.concatenate([jnp.asarray(prompt.file.array) for prompt in prompts])
+    return np.concatenate([prompt.file.array for prompt in prompts])
 
 
 def input_length(prompts: Sequence[Trained]) -> int:
@@ -158,7 +158,8 @@ def scorer(prompts: Sequence[Trained], frozen: Frozen, positions: int | None, ta
     """The scorer that training used, with so many positions at once."""
     lengths = Lengths(input_length(prompts), target_length)
     held = sum(leaf.nbytes for leaf in jax.tree.leaves(frozen.params))
-    return Scorer(Predictor(frozen.model, cost_here(positions, frozen.config, held), lengths), frozen.vocabulary)
+    cost = cost_here(positions, frozen.config, held, frozen.placement)
+    return Scorer(Predictor(frozen.model, cost, lengths, placement=frozen.placement), frozen.vocabulary)
 
 
 def _read(place: Path, name: str) -> list[Trained]:

@@ -5,8 +5,9 @@ filled up with empty rows, so a run compiles a handful of programs, all known be
 of them a step is cut into, minimises what the device takes by `Cost`.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +40,11 @@ class Cost:
     fixed: int  # what a microbatch takes besides its positions
     attention: int  # a position takes twice as much in a row of this length as in a short one
     multiple: int = 1  # of which lengths are: GPUs compute in tiles, and slower where a length is odd to them
+    parts: int = 1  # that rows are split into, of equal numbers: the data axis of a mesh
+
+    def split(self, parts: int) -> "Cost":
+        """The same where so many devices, or groups that share weights, take equal parts of a microbatch's rows."""
+        return replace(self, positions=self.positions * parts, fixed=self.fixed * parts, parts=parts)
 
     def of(self, shape: Shape) -> float:
         """Positions with what each takes more in a long row, and the fixed part."""
@@ -47,6 +53,10 @@ class Cost:
     def rounded(self, length: int) -> int:
         """The next length that the device likes."""
         return -(-length // self.multiple) * self.multiple
+
+    def rows(self, count: float) -> int:
+        """The next number of rows that can be split."""
+        return -(-math.ceil(count) // self.parts) * self.parts
 
 
 # On a CPU a microbatch has to fit its caches. On two cores with T5 1.1 small a position takes 0.59 ms in 12 rows of 128, 0.63 in
@@ -103,7 +113,7 @@ def padded_length(length: int) -> int:
 
 def rows_of(length: int, cost: Cost) -> int:
     """How many rows of a length are computed at once."""
-    return max(cost.positions // length, 1)
+    return max(cost.positions // length // cost.parts, 1) * cost.parts
 
 
 def _sorted(steps: Sequence[Sequence[int]]) -> np.ndarray:
@@ -119,12 +129,12 @@ def _candidates(shortest: int, longest: int, rows: int, cost: Cost) -> list[Shap
 
 def _of_length(length: int, rows: int, cost: Cost) -> list[Shape]:
     """As many rows as fit, and fewer, for what is left over."""
-    most = min(rows_of(length, cost), rows)
-    return [Shape(n, length) for n in sorted({-(-most // parts) for parts in (1, 2, 3, 4)})]
+    most = min(rows_of(length, cost), cost.rows(rows))
+    return [Shape(n, length) for n in sorted({cost.rows(most / parts) for parts in (1, 2, 3, 4)})]
 
 
 def _fitting(longest: int, rows: int, cost: Cost) -> Shape:
-    return Shape(min(rows_of(longest, cost), rows), longest)
+    return Shape(min(rows_of(longest, cost), cost.rows(rows)), longest)
 
 
 def _best(steps: np.ndarray, chosen: list[Shape], gains: dict[Shape, float], now: float, cost: Cost):

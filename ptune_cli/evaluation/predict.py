@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from ptune_cli import watchdog
 from ptune_cli.data.batch import pad
 from ptune_cli.data.examples import Lengths
 from ptune_cli.data.microbatches import Cost, padded_length, rows_of
@@ -23,6 +24,7 @@ from ptune_cli.prompts.bank import vectors
 from ptune_cli.t5 import generate
 from ptune_cli.t5.beam import beam_search
 from ptune_cli.t5.model import T5
+from ptune_cli.t5.sharding import Placement
 
 # Greedy decoding; T5X's beam search, which is what the original code evaluates with; the best of the task's labels.
 Protocol = Literal["greedy", "beam", "rank"]
@@ -31,8 +33,8 @@ Protocol = Literal["greedy", "beam", "rank"]
 class Predictor:
     """The compiled predictions of one model: what `cost` says at once, `lengths.targets` tokens decoded at most."""
 
-    def __init__(self, model: T5, cost: Cost, lengths: Lengths, beams: int = 1):
-        self.lengths, self._cost = lengths, cost
+    def __init__(self, model: T5, cost: Cost, lengths: Lengths, beams: int = 1, placement: Placement | None = None):
+        self.lengths, self._cost, self._placement = lengths, cost, placement or Placement.of()
 
         def apply(params, method: str, *args) -> Any:
             return model.apply({"params": params}, *args, method=method)
@@ -42,18 +44,20 @@ class Predictor:
             x = vectors(lambda tokens: apply(params, "embed", tokens), prompt_table, ids)
             return apply(params, "encode", x, segments), segments
 
-        self._encode = jax.jit(encode)
+        self._encode = jax.jit(encode, out_shardings=self._placement.by_row)
         length = lengths.targets
-        self._decode = {
-            "greedy": jax.jit(partial(generate.greedy, model, length=length)),
-            "beam": jax.jit(partial(beam_search, model, length=length, beams=beams)),
-            "rank": jax.jit(partial(generate.log_likelihoods, model)),
+        answers = {
+            "greedy": partial(generate.greedy, model, length=length),
+            "beam": partial(beam_search, model, length=length, beams=beams),
+            "rank": partial(generate.log_likelihoods, model),
         }
+        everywhere = self._placement.everywhere  # so that every process has every answer
+        self._decode = {protocol: jax.jit(answer, out_shardings=everywhere) for protocol, answer in answers.items()}
 
     def __call__(
         self,
         params: Any,
-        prompt_table: jax.Array,
+        prompt_table: jax.Array | np.ndarray,
         inputs: Sequence[np.ndarray],
         protocols: Sequence[Protocol],
         labels: np.ndarray | None = None,
@@ -67,14 +71,17 @@ class Predictor:
         for protocol in protocols:
             if protocol not in self._decode:
                 raise UserError(f"no protocol '{protocol}'; {nearest(protocol, get_args(Protocol))}")
+        prompt_table = self._placement.put(prompt_table)
         ends = np.full(len(inputs), self.lengths.targets, np.int32) if limits is None else np.asarray(limits, np.int32)
         found: dict[Protocol, list[Any]] = {protocol: [None] * len(inputs) for protocol in protocols}
         for indices, length in _shown(self._batches(inputs)):
             empty = rows_of(length, self._cost) - len(indices)
+            watchdog.alive()
             rows, end = [inputs[i] for i in indices] + [np.zeros(0, np.int32)] * empty, np.pad(ends[indices], (0, empty))
-            memory = self._encode(params, prompt_table, pad(rows, length))
+            memory = self._encode(params, prompt_table, self._placement.put_rows(pad(rows, length)))
             for protocol, out in found.items():
-                answers = np.asarray(self._decode[protocol](params, *memory, labels if protocol == "rank" else end))
+                asked = self._placement.put(labels) if protocol == "rank" else self._placement.put_rows(end)
+                answers = np.asarray(self._decode[protocol](params, *memory, asked))
                 for i, answer in zip(indices, answers, strict=False):
                     out[i] = answer
         return {protocol: np.stack(out) for protocol, out in found.items()}

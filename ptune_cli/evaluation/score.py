@@ -91,7 +91,7 @@ class Scorer:
     def __call__(
         self,
         params: Any,
-        prompt_table: jax.Array,
+        prompt_table: jax.Array | np.ndarray,
         layouts: Sequence[Callable[[np.ndarray], np.ndarray]],
         split: Prepared,
         protocols: Sequence[Protocol],
@@ -108,7 +108,7 @@ class Scorer:
     def answers(
         self,
         params: Any,
-        prompt_table: jax.Array,
+        prompt_table: jax.Array | np.ndarray,
         inputs: Sequence[np.ndarray],
         protocols: Sequence[Protocol],
         labels: Sequence[str] | None,

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from ptune_cli.errors import UserError
 from ptune_cli.formats.atomic import replacing, write_atomically
 from ptune_cli.formats.huggingface_config import config_json, read_config
 from ptune_cli.formats.huggingface_names import EMBEDDING, EMBEDDING_COPIES, LOGITS, UNUSED, huggingface_name, is_transposed
-from ptune_cli.formats.strict import check_float, check_shapes, damaged, finite, float_dtype
+from ptune_cli.formats.strict import Put, check_float, check_shapes, damaged, finite, float_dtype, whole
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -35,10 +35,11 @@ class Tensor:
     def shape(self) -> tuple[int, ...]:
         return tuple(self.handle.get_slice(self.name).get_shape())
 
-    def read(self) -> np.ndarray:
-        stored = str(self.handle.get_slice(self.name).get_dtype())
-        check_float(self.name, DTYPES.get(stored, stored), str(self.file))
-        return self.handle.get_tensor(self.name)
+    def read(self, index: tuple[slice, ...] = ()) -> np.ndarray:
+        """A part of it, or all."""
+        found = self.handle.get_slice(self.name)
+        check_float(self.name, DTYPES.get(stored := str(found.get_dtype()), stored), str(self.file))
+        return found[index] if index else self.handle.get_tensor(self.name)
 
 
 def is_huggingface(path: str | Path) -> bool:
@@ -46,8 +47,8 @@ def is_huggingface(path: str | Path) -> bool:
     return (Path(path).expanduser() / CONFIG).is_file()
 
 
-def read(folder: str | Path, dtype: str = "float32") -> tuple[T5Config, dict[str, np.ndarray]]:
-    """The sizes, and the parameters {T5X name: array of `dtype`}, of a T5 1.0, T5 1.1 or mT5, one array at a time.
+def read(folder: str | Path, dtype: str = "float32", put: Put = whole) -> tuple[T5Config, dict[str, Any]]:
+    """The sizes, and the parameters {T5X name: what `put` makes of it, in `dtype`}, of a T5 1.0, T5 1.1 or mT5, one by one.
 
     Raises UserError for another architecture, a damaged file, and unless the tensors are exactly those that config.json
     calls for.
@@ -59,7 +60,8 @@ def read(folder: str | Path, dtype: str = "float32") -> tuple[T5Config, dict[str
         tensors = {t.name: t for file in _files(folder) for t in _open(file, stack)}
         tensors = _without_copies(tensors, config, folder)
         check_shapes({name: t.shape for name, t in tensors.items()}, _shapes(config), str(folder))
-        return config, {names[name]: _convert(names[name], t, dtype) for name, t in tensors.items()}
+        shapes = parameter_shapes(config)
+        return config, {(own := names[name]): put(own, shapes[own], _reading(own, t, dtype)) for name, t in tensors.items()}
 
 
 def write(folder: str | Path, config: T5Config, params: dict[str, np.ndarray]) -> None:
@@ -92,8 +94,14 @@ def _turn(name: str, array: np.ndarray) -> np.ndarray:
     return array.T if is_transposed(name) else array
 
 
-def _convert(name: str, tensor: Tensor, dtype: str) -> np.ndarray:
-    return finite(tensor.name, _turn(name, tensor.read()), float_dtype(dtype), str(tensor.file))
+def _reading(name: str, tensor: Tensor, dtype: str) -> Callable[[tuple[slice, ...]], np.ndarray]:
+    """Reads parts of a parameter, which may be stored turned around."""
+
+    def read(index: tuple[slice, ...]) -> np.ndarray:
+        stored = index[::-1] if is_transposed(name) else index
+        return finite(tensor.name, _turn(name, tensor.read(stored)), float_dtype(dtype), str(tensor.file))
+
+    return read
 
 
 def _files(folder: Path) -> list[Path]:

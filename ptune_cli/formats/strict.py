@@ -1,6 +1,10 @@
-"""What every reader of arrays checks: names and shapes are the model's, numbers are numbers; and how it says a file is bad."""
+"""What every reader of arrays checks: names and shapes are the model's, numbers are numbers; and how it says a file is bad.
 
-from collections.abc import Mapping
+A reader gives each array to a function `put(name, shape, read)`, which asks for the parts that it wants: `read(index)`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -8,6 +12,7 @@ import numpy as np
 from ptune_cli.errors import UserError, nearest
 
 Shapes = Mapping[str, tuple[int, ...]]
+Put = Callable[[str, tuple[int, ...], Callable[[tuple[slice, ...]], np.ndarray]], Any]
 
 FLOATS = {  # the types that parameters may be stored in and read as
     "bfloat16": np.dtype(ml_dtypes.bfloat16),
@@ -19,6 +24,11 @@ LEGACY_BFLOAT16 = "early T5X wrote bfloat16 so: restore and save the checkpoint 
 DAMAGED = "the file is damaged or its copy is incomplete: copy it again"
 LONGEST_REASON = 400  # characters
 SHOWN = 5  # arrays named in one message: a wrong size mis-shapes hundreds
+
+
+def whole(name: str, shape: tuple[int, ...], read: Callable[[tuple[slice, ...]], np.ndarray]) -> np.ndarray:
+    """All of an array, contiguous: the `put` of who wants it in memory."""
+    return np.ascontiguousarray(read(()))
 
 
 def damaged(what: object, error: Exception) -> UserError:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ptune_cli.errors import UserError
-from ptune_cli.formats.strict import Shapes, check_float, check_shapes, finite, float_dtype
+from ptune_cli.formats.strict import Put, Shapes, check_float, check_shapes, finite, float_dtype, whole
 from ptune_cli.formats.t5x_layouts import RELPOS, flat
 from ptune_cli.formats.t5x_store import ITEMS, TREES, Checkpoint, Stored
 from ptune_cli.t5.config import T5Config, parameter_shapes
@@ -19,9 +20,10 @@ STEP = re.compile(r"checkpoint_(\d+)")
 ROOTS = ("optimizer/target/", "target/", "params/params/", "params/", "")  # T5X, T5X with Orbax, Flax, a bare tree
 
 
-def read(path: str | Path, config: T5Config, dtype: str = "float32") -> dict[str, np.ndarray]:
-    """The parameters {T5X name: array of `dtype`} of the newest step in `path`, in T5's flat layout.
+def read(path: str | Path, config: T5Config, dtype: str = "float32", put: Put = whole) -> dict[str, Any]:
+    """The parameters {T5X name: what `put` makes of it, in `dtype`} of the newest step in `path`, in T5's flat layout.
 
+    Of an array that is stored in the flat layout only the parts that `put` asks for are read; another is read whole.
     `path` is a step's folder, a folder of `checkpoint_N` folders, or a step's gs:// folder. Prompts, optimizer state and
     other things a trainer saves are passed over. Raises UserError unless the arrays are exactly those of
     `t5.config.parameter_shapes(config)`, and naming the file or array for one that is damaged.
@@ -33,9 +35,14 @@ def read(path: str | Path, config: T5Config, dtype: str = "float32") -> dict[str
     split = partial(flat, bias_per_layer=f"encoder/layers_0/{RELPOS}" in expected, path=step)
     _check(stored, names, split, expected, step)
 
-    def load(array: Stored) -> dict[str, np.ndarray]:
-        values = finite(array.name, array.read(target), target, step)
-        return {name: np.ascontiguousarray(part) for name, part in split(names[array.name], values)}
+    def load(array: Stored) -> dict[str, Any]:
+        def part(index: tuple[slice, ...]) -> np.ndarray:
+            return finite(array.name, array.read(target, index), target, step)
+
+        name = names[array.name]
+        if expected.get(name) == array.shape:
+            return {name: put(name, array.shape, part)}
+        return {name: put(name, values.shape, values.__getitem__) for name, values in split(name, part(()))}
 
     with ThreadPoolExecutor(READERS) as pool:
         return {name: part for parts in pool.map(load, stored) for name, part in parts.items()}

@@ -31,14 +31,15 @@ class Stored:
     def dtype(self) -> np.dtype:
         return self.source.dtype.numpy_dtype if isinstance(self.source, ts.TensorStore) else self.source.dtype
 
-    def read(self, dtype: np.dtype) -> np.ndarray:
-        """The whole array, converted to `dtype` unless it is in memory already. UserError if damaged.
+    def read(self, dtype: np.dtype, index: tuple[slice, ...] = ()) -> np.ndarray:
+        """A part of the array, or all of it, converted to `dtype` unless it is in memory already. UserError if damaged.
 
         Conversion goes chunk by chunk: the array is never whole in two types at once.
         """
         if isinstance(self.source, ts.TensorStore):
-            return result(ts.cast(self.source, ts.dtype(dtype)).read(), f"array {self.name} of {self.path}")
-        return self.source
+            part = ts.cast(self.source, ts.dtype(dtype))[index]
+            return result(part.read(), f"array {self.name} of {self.path}")
+        return self.source[index]
 
 
 class Checkpoint:

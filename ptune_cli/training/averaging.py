@@ -8,6 +8,8 @@ import numpy as np
 
 from ptune_cli.errors import UserError
 from ptune_cli.runs import RunFolder
+from ptune_cli.t5.sharding import fetch
+from ptune_cli.training import restoring
 from ptune_cli.training.loop import Every
 from ptune_cli.training.step import State
 
@@ -30,13 +32,13 @@ def mean_weights(folder: RunFolder, state: State, steps: Sequence[int]) -> Any:
 
     UserError if one is gone, which takes as many stops near the end of the run as there are checkpoints in the mean.
     """
-    total = jax.tree.map(lambda weight: np.asarray(weight, np.float64), state.trainable)
+    total = jax.tree.map(lambda weight: fetch(weight).astype(np.float64), state.trainable)
     for step in steps[:-1]:
         if step not in folder.checkpoints.steps:
             raise UserError(
                 f"the checkpoint of step {step} made room for those of stops", "run again elsewhere, or average fewer"
             )
-        restored = folder.restore(state, step)
+        restored = restoring.restore(folder, state, step)
         assert restored is not None
         total = jax.tree.map(lambda so_far, weight: so_far + np.asarray(weight), total, restored[1].trainable)
     return jax.tree.map(lambda added, weight: (added / len(steps)).astype(weight.dtype), total, state.trainable)

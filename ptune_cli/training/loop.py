@@ -7,9 +7,11 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from ptune_cli import watchdog
 from ptune_cli.data.batch import Batch
 from ptune_cli.errors import Preempted, RunFailure, UserError
 from ptune_cli.runs import RunFolder
+from ptune_cli.training import restoring
 from ptune_cli.training.progress import Reporter
 from ptune_cli.training.signals import asked_to_stop
 from ptune_cli.training.step import State, Step
@@ -66,10 +68,10 @@ def train(
         RunFailure: a loss, gradient or update is not finite; the last good state is saved first.
         Preempted: SIGTERM came; the state is saved first.
     """
-    restored = folder.restore(state)
+    restored = restoring.restore(folder, state)
     if restored:
         _, state, memory = restored
-        state = jax.device_put(state)
+        state = step.placement.put(state)
         evaluator.recall(memory)
     start, saved = int(state.step), int(state.step) if restored else -1
     folder.truncate_after(saved)
@@ -80,7 +82,7 @@ def train(
         def save(t: int, state: State, rank: float | None = None) -> None:
             nonlocal saved
             if saved != t:
-                folder.save(t, state, evaluator.memory(), rank)
+                restoring.save(folder, t, state, evaluator.memory(), rank)
                 saved = t
 
         def settle(pending, state: State) -> None:
@@ -105,7 +107,8 @@ def train(
         for t in range(start, steps + 1):
             # The order matters. The state you have is evaluated and saved before the next batch moves it; a step's metrics
             # are read only after the next step is on its way, so the device never waits for the host.
-            due, stop = t == steps or (t % every.evaluate == 0 and (t > 0 or every.before_training)), stopping()
+            watchdog.alive()
+            due, stop = t == steps or (t % every.evaluate == 0 and (t > 0 or every.before_training)), stopping(t)
             if pending and (due or stop or t % every.save == 0):
                 settle(pending, state)
                 pending = None
@@ -117,7 +120,7 @@ def train(
                     folder.log({"step": t, **scores})
                 if due or (t > start and t % every.save == 0):
                     save(t, state, rank)
-            if stop or (due and stopping()):  # an evaluation may take minutes
+            if stop or (due and stopping(t)):  # an evaluation may take minutes
                 save(t, state)
                 raise Preempted(f"stopped at step {t}, which is saved; run the same command again to go on")
             if t == steps:
@@ -128,6 +131,7 @@ def train(
             if previous:
                 settle(previous, state)
             pending = t, metrics, step.names
+    watchdog.rest()
     return state
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ptune_cli.data.batch import Batch
@@ -30,9 +29,9 @@ LENGTHS, BATCHES = 8, 3  # of inputs whose answers are timed, and times each; be
 
 
 def random_like(tree: Any) -> Any:
-    """Values on the device in place of abstract arrays, of the size that trained weights have. Zeros are quicker on a GPU."""
+    """Values in place of abstract arrays, of the size that trained weights have. Zeros are quicker on a GPU."""
     values = np.random.default_rng(0).normal(size=1 << 16).astype(np.float32)
-    return jax.tree.map(lambda leaf: jnp.asarray(np.resize(values, leaf.shape) * leaf.shape[0] ** -0.5, leaf.dtype), tree)
+    return jax.tree.map(lambda leaf: (np.resize(values, leaf.shape) * leaf.shape[0] ** -0.5).astype(leaf.dtype), tree)
 
 
 def step_seconds(work: Work, state: State, frozen: Any) -> tuple[State, float]:
@@ -62,7 +61,7 @@ def _cost(work: Work, parts: Sequence[Batch]) -> float:
 
 def scoring_seconds(
     scorer: Scorer,
-    weights: tuple[Any, jax.Array],  # of the model, and the prompt table
+    weights: tuple[Any, jax.Array | np.ndarray],  # of the model, and the prompt table
     inputs: Sequence[np.ndarray],  # laid out
     protocols: Sequence[Protocol],
     labels: Sequence[str] | None,
@@ -87,15 +86,16 @@ def _seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def rehearse(work: Work) -> tuple[float, tuple[Any, jax.Array]]:
+def rehearse(work: Work) -> tuple[float, tuple[Any, jax.Array | np.ndarray]]:
     """The mean seconds of a step; and the model's weights and the prompt table, for scoring."""
-    frozen = random_like(work.frozen)
-    state = start(random_like(work.trainable), work.step.optimizer)
+    placement = work.step.placement
+    frozen = placement.put(random_like(work.frozen))
+    state = start(random_like(work.trainable), work.step.optimizer, placement)
     state, seconds = step_seconds(work, state, frozen)
     if frozen:
         return seconds, (frozen, table(state.trainable, work.step.names))
     width = state.trainable["token_embedder"]["embedding"].shape[1]
-    return seconds, (state.trainable, jnp.zeros((1, width)))
+    return seconds, (state.trainable, np.zeros((1, width), np.float32))
 
 
 def peak_bytes() -> int:
