@@ -146,9 +146,10 @@ def test_a_slice_is_one_job_on_one_node_pool_and_slices_are_replicas():
 def test_machines_with_gpus_are_told_their_coordinator_by_its_stable_name():
     (manifest,) = manifests(launcher(accelerator="h100-80gb-8", slices=2))
     assert slices(manifest)["replicas"] == 1 and slices(manifest)["template"]["spec"]["completions"] == 2
-    assert shlex.join(container(manifest)["command"][len(JOB.command) + 1 :]) == (
-        "--processes.coordinator xl-slice-0-0.xl:8476 --processes.count 2 --processes.index '$(JOB_COMPLETION_INDEX)'"
+    assert shlex.join(container(manifest)["command"][:8]) == (
+        "ptune train --processes.coordinator xl-slice-0-0.xl:8476 --processes.count 2 --processes.index '$(JOB_COMPLETION_INDEX)'"
     )
+    assert container(manifest)["command"][8:] == list(JOB.command[1:])
     assert container(manifest)["resources"]["limits"] == {"nvidia.com/gpu": 8}
 
 
@@ -160,7 +161,7 @@ def test_one_machine_with_gpus_has_no_coordinator():
 def test_each_share_is_a_job_set_of_its_own():
     found = manifests(launcher(accelerator="v5litepod-4", queue="q"), replace(JOB, shares=3))
     assert [manifest["metadata"]["name"] for manifest in found] == ["xl-0", "xl-1", "xl-2"]
-    assert [container(manifest)["command"][-2:] for manifest in found] == [["--share", f"{i}/3"] for i in range(3)]
+    assert [container(manifest)["command"][2:4] for manifest in found] == [["--share", f"{i}/3"] for i in range(3)]
     assert {slices(manifest)["replicas"] for manifest in found} == {1}
 
 
@@ -181,7 +182,7 @@ def test_the_users_gin_files_go_along_and_those_that_ship_do_not(tmp_path, monke
     items = [{"key": "0.gin", "path": "mine/a.gin"}, {"key": "1.gin", "path": "mine/b.gin"}]
     assert gin["configMap"] == {"name": "xl", "items": items}
     mount = next(mount["mountPath"] for mount in container(manifest)["volumeMounts"] if mount["name"] == "gin")
-    assert container(manifest)["command"][-2:] == ["--gin_search_paths", mount]
+    assert container(manifest)["command"][2:4] == ["--gin_search_paths", mount]
     assert not list(structural_schema.errors(manifest, SCHEMA))
 
 

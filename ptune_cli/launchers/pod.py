@@ -60,22 +60,22 @@ def _container(settings: "JobSet", job: Job, name: str, share: int, accelerator:
         "image": settings.image,
         "command": ["ptune", *_arguments(settings, job, name, share, accelerator)],
         "workingDir": FOLDER,
-        "env": [{"name": name, "value": value} for name, value in pairs],
+        **({"env": [{"name": name, "value": value} for name, value in pairs]} if pairs else {}),
         "resources": {"limits": {_resource(accelerator): accelerator.chips_per_host}},
         "volumeMounts": mounts,
     }
 
 
 def _arguments(settings: "JobSet", job: Job, name: str, share: int, accelerator: Accelerator) -> list[str]:
-    arguments = [argument.replace("$(", "$$(") for argument in job.command]  # or Kubernetes would put a variable there
-    if gin_files(job.command):
-        arguments += ["--gin_search_paths", GIN_FOLDER]
+    """The command, with what only a machine of the cluster needs before its own flags, since nothing may follow a `--`."""
+    command, *flags = [argument.replace("$(", "$$(") for argument in job.command]  # or Kubernetes would put a variable there
+    added = ["--gin_search_paths", GIN_FOLDER] if gin_files(job.command) else []
     if job.shares > 1:
-        arguments += ["--share", f"{share}/{job.shares}"]
-    if accelerator.is_tpu or settings.slices == 1:
-        return arguments
-    coordinator = ["--processes.coordinator", f"{name}-slice-0-0.{name}:{PORT}", "--processes.count", str(settings.slices)]
-    return [*arguments, *coordinator, "--processes.index", "$(JOB_COMPLETION_INDEX)"]
+        added += ["--share", f"{share}/{job.shares}"]
+    if not accelerator.is_tpu and settings.slices > 1:
+        added += ["--processes.coordinator", f"{name}-slice-0-0.{name}:{PORT}", "--processes.count", str(settings.slices)]
+        added += ["--processes.index", "$(JOB_COMPLETION_INDEX)"]
+    return [command, *added, *flags]
 
 
 def _volumes(settings: "JobSet", job: Job) -> list[dict[str, Any]]:
