@@ -171,6 +171,14 @@ def test_what_is_left_of_a_hung_command_is_ended_before_it_starts_again(cloud):
     assert sorted(commands) == ["xl-0", "xl-0", "xl-1", "xl-1"]
 
 
+def test_a_failure_because_another_process_was_killed_is_no_failure(cloud):
+    """The second worker's process is killed; the first one's ends with 1, as that of a peer does."""
+    after = "until [ -e $STAND_IN/hosts/xl-1/ptune/xl.code ]; do sleep 0.05; done"
+    cloud.say(codes="1 0", wait=f'case "$WORKER.$i" in xl-1.0) exit 137 ;; xl-0.0) {after} ;; esac')
+    assert launcher().run(JOB) == 0
+    assert results() == ["attempt 0", "attempt 1"] and cloud.verbs().count("create") == 1
+
+
 def test_a_failure_because_the_tpu_is_going_away_is_a_preemption(cloud):
     cloud.say(codes="1 0", states=[["ACTIVE", "SUSPENDED"], ["ACTIVE"]])
     assert launcher().run(JOB) == 0

@@ -20,7 +20,6 @@ from ptune_cli.launchers.tpu_vm import Command, TpuVm
 
 PREEMPTED = 75  # ptune's exit code when it was told to stop, and has saved
 HUNG = 74  # when it waited too long for another process
-VANISHED = -1
 
 
 @dataclass(frozen=True)
@@ -111,14 +110,14 @@ class TpuRun:
             except Taken:
                 print(f"{self.machine.name}: taken away", flush=True)
                 code = PREEMPTED
-            if not (code in (PREEMPTED, HUNG, VANISHED) or code > 128):  # above 128: killed, or another process was
+            if not (code in (PREEMPTED, HUNG, remote.VANISHED) or code > 128):  # above 128: killed, or another process was
                 break
-            print("the command vanished" if code == VANISHED else f"the command ended with {code}", flush=True)
+            print("the command vanished" if code == remote.VANISHED else f"the command ended with {code}", flush=True)
             if code == PREEMPTED:  # this TPU is on its way out; otherwise the next attempt is on the same one
                 self._fetch()
                 self.lease.delete()
                 self._started = False
-        return 1 if code == VANISHED else code
+        return 1 if code == remote.VANISHED else code
 
     def _attempt(self) -> int:
         """Run on the TPU, a new one if there is none; the exit code."""
@@ -126,7 +125,7 @@ class TpuRun:
             found = self.lease.acquire()
             log = self._copy / "log.txt"
             self._position = log.stat().st_size if log.is_file() else 0
-            if found and self._look().code != VANISHED:  # of an earlier launch, which was interrupted
+            if found and self._look().code != remote.VANISHED:  # of an earlier launch, which was interrupted
                 self._started = True
                 return self._watch()
             self._each(self.preparing())
@@ -135,9 +134,14 @@ class TpuRun:
         self._each(self.starting())
         self._started = True
         code = self._watch()
-        if code == 1:  # a process ends so when another one's machine goes
-            self.lease.check()
-        return code
+        return self._cause() if code == 1 else code
+
+    def _cause(self) -> int:
+        """The exit code of the process because of which the first one ended with 1; Taken if its machine is gone."""
+        self.lease.check()
+        commands = [self.machine.ssh(node, remote.state(self.machine.name)) for node in self.machine.nodes]
+        lines = [line for command in commands for line in output(command).splitlines() if remote.MARK in line]
+        return next((code for code in (remote.Seen.read(line).code for line in lines) if code not in (None, 0, 1)), 1)
 
     def _each(self, commands: Iterable[Command]) -> None:
         for command in commands:
