@@ -141,6 +141,17 @@ def test_the_log_is_printed_once_the_results_are_fetched_and_the_tpu_is_given_ba
     assert results() == ["attempt 0"] and not cloud.has_tpu
 
 
+def test_a_log_that_is_looked_at_in_the_middle_of_a_character_is_not_printed_twice(cloud, capfdbinary):
+    """The log has a carriage return and half a character when it is first looked at, and the rest later."""
+    first, rest = r"printf '50%%\r\n\303'", r"printf '\251\nend\n'"
+    looked = "until [ $(grep -c ptune-state $STAND_IN/calls.jsonl) -ge 3 ]; do sleep 0.05; done"
+    cloud.say(wait=f"{first}; {looked}; {rest}")
+    assert launcher().run(JOB) == 0
+    printed = capfdbinary.readouterr().out
+    assert printed.count(b"50%\r\n") == printed.count(b"\nend\n") == 1
+    assert Path("launches/xl/xl/log.txt").read_bytes().endswith("50%\r\né\nend\n".encode())
+
+
 @pytest.mark.parametrize("code", [1, 2])
 def test_a_command_that_failed_is_not_started_again(cloud, code):
     cloud.say(codes=f"{code} 0")

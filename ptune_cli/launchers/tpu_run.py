@@ -72,16 +72,19 @@ class TpuRun:
             found = self.lease.acquire()
             log = self.job.copy / "log.txt"
             self._position = log.stat().st_size if log.is_file() else 0
-            if found and self._look().code != remote.VANISHED:  # of an earlier launch, which was interrupted
-                self._started = True
-                return self._watch()
-            self._each(self.job.preparing())
+            self._started = found and self._look().code != remote.VANISHED  # by an earlier launch, which was interrupted
+            if not self._started:
+                self._each(self.job.preparing())
+                self._start()
         else:
             self._each(self.job.stopping())
-        self._each(self.job.starting())
-        self._started = True
+            self._start()
         code = self._watch()
         return self._cause() if code == 1 else code
+
+    def _start(self) -> None:
+        self._each(self.job.starting())
+        self._started = True
 
     def _cause(self) -> int:
         """The exit code of the process because of which the first one ended with 1; Taken if its machine is gone."""
@@ -119,13 +122,14 @@ class TpuRun:
                 time.sleep(self.lease.poll)
         else:
             raise RunFailure(f"{self.job.name} does not answer: {broken}")
-        print(seen.log, end="", flush=True)
-        self._position += len(seen.log.encode())
+        log = seen.log.encode(errors="surrogateescape")
+        print(log.decode(errors="replace"), end="", flush=True)
+        self._position += len(log)
         return seen
 
     def _fetch(self) -> bool:
         """Copy the results whole, or leave the earlier copy as it is."""
-        incoming = self.folder / ".incoming"
+        incoming = self.job.folder / ".incoming"
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir(parents=True)
         try:
@@ -142,7 +146,7 @@ class TpuRun:
         """Fetch and give back; False, with what to do, if either fails."""
         if self.lease.held and self._started and not self._fetch():
             delete = " ".join(self.job.machine.delete())
-            print(f"ptune: {self.job.name} still has them, and costs. Try: {' '.join(self.job.fetching(self.folder))}; "
+            print(f"ptune: {self.job.name} still has them, and costs. Try: {' '.join(self.job.fetching(self.job.folder))}; "
                   f"and then: {delete}", file=sys.stderr)  # fmt: skip
             return False
         return self.lease.give_back(self.keep)
