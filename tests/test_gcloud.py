@@ -141,6 +141,17 @@ def test_the_log_is_printed_once_the_results_are_fetched_and_the_tpu_is_given_ba
     assert results() == ["attempt 0"] and not cloud.has_tpu
 
 
+def test_a_log_that_is_looked_at_in_the_middle_of_a_character_is_not_printed_twice(cloud, capfdbinary):
+    """The log has a carriage return and half a character when it is first looked at, and the rest later."""
+    first, rest = r"printf '50%%\r\n\303'", r"printf '\251\nend\n'"
+    looked = "until [ $(grep -c ptune-state $STAND_IN/calls.jsonl) -ge 3 ]; do sleep 0.05; done"
+    cloud.say(wait=f"{first}; {looked}; {rest}")
+    assert launcher().run(JOB) == 0
+    printed = capfdbinary.readouterr().out
+    assert printed.count(b"50%\r\n") == printed.count(b"\nend\n") == 1
+    assert Path("launches/xl/xl/log.txt").read_bytes().endswith("50%\r\né\nend\n".encode())
+
+
 @pytest.mark.parametrize("code", [1, 2])
 def test_a_command_that_failed_is_not_started_again(cloud, code):
     cloud.say(codes=f"{code} 0")
@@ -169,6 +180,14 @@ def test_what_is_left_of_a_hung_command_is_ended_before_it_starts_again(cloud):
     assert launcher().run(JOB) == 0
     commands = [line.split()[0] for line in (cloud.folder / "commands").read_text().splitlines()]
     assert sorted(commands) == ["xl-0", "xl-0", "xl-1", "xl-1"]
+
+
+def test_a_failure_because_another_process_was_killed_is_no_failure(cloud):
+    """The second worker's process is killed; the first one's ends with 1, as that of a peer does."""
+    after = "until [ -e $STAND_IN/hosts/xl-1/ptune/xl.code ]; do sleep 0.05; done"
+    cloud.say(codes="1 0", wait=f'case "$WORKER.$i" in xl-1.0) exit 137 ;; xl-0.0) {after} ;; esac')
+    assert launcher().run(JOB) == 0
+    assert results() == ["attempt 0", "attempt 1"] and cloud.verbs().count("create") == 1
 
 
 def test_a_failure_because_the_tpu_is_going_away_is_a_preemption(cloud):

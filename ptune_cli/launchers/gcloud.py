@@ -16,8 +16,9 @@ from ptune_cli.launchers import remote
 from ptune_cli.launchers.accelerators import lookup
 from ptune_cli.launchers.job import Job, Plan
 from ptune_cli.launchers.shipping import gin_files
+from ptune_cli.launchers.tpu_job import TpuJob, Wheel
 from ptune_cli.launchers.tpu_lease import Lease
-from ptune_cli.launchers.tpu_run import TpuRun, Wheel
+from ptune_cli.launchers.tpu_run import TpuRun
 from ptune_cli.launchers.tpu_vm import Command, TpuVm
 
 PORT = 8476  # of the coordinator between slices: v6e's firewall closes JAX's own choice, 8482 (JAX's issue 35905)
@@ -64,8 +65,9 @@ class Gcloud:
     def plan(self, job: Job) -> Plan:
         """The command lines of a run that nothing interrupts."""
         run = self._run(job)
-        asking = (run.lease.create, run.machine.state(), *run.preparing(), *run.starting())
-        return Plan(run.files, (*asking, run.looking(), run.fetching(job.folder), run.machine.delete()))
+        work, machine = run.job, run.job.machine
+        asking = (run.lease.create, machine.state(), *work.preparing(), *work.starting())
+        return Plan(work.files, (*asking, work.looking(0), work.fetching(job.folder), machine.delete()))
 
     def run(self, job: Job) -> int:
         """See it through. Returns the command's exit code, or 75 if it was preempted more than `max_restarts` times."""
@@ -73,7 +75,7 @@ class Gcloud:
         try:
             return run.to_the_end()
         except KeyboardInterrupt:
-            print(f"ptune: {job.name} goes on, and costs. To give it back: {' '.join(run.machine.delete())}", file=sys.stderr)
+            print(f"ptune: {job.name} goes on, and costs. To give it back: {' '.join(run.job.machine.delete())}", file=sys.stderr)
             raise
 
     def _run(self, job: Job) -> TpuRun:
@@ -86,16 +88,16 @@ class Gcloud:
         _check_output(job.command)
         machine = TpuVm(job.name, self.zone, self.project, self.slices)
         environment = [f"JAX_COORDINATOR_PORT={PORT}"] if self.slices > 1 else []
-        return TpuRun(
-            lease=Lease(machine=machine, create=self._create(machine), poll=self.poll),
+        work = TpuJob(
+            machine=machine,
             files={job.folder / job.name / name: text for name, text in gin_files(job.command).items()},
             folder=job.folder,
             wheel=wheel,
-            start=remote.start(job.name, job.command, self.setup, environment),
-            max_restarts=self.max_restarts,
-            fetch_seconds=self.fetch_minutes * 60,
-            keep=self.keep,
+            line=remote.start(job.name, job.command, self.setup, environment),
         )
+        lease = Lease(machine=machine, create=self._create(machine), poll=self.poll)
+        seconds = self.fetch_minutes * 60
+        return TpuRun(lease=lease, job=work, max_restarts=self.max_restarts, fetch_seconds=seconds, keep=self.keep)
 
     def _create(self, machine: TpuVm) -> Command:
         accelerator = lookup(self.accelerator)

@@ -15,11 +15,14 @@ class ProgramFailed(RunFailure):
 
 
 def output(command: Sequence[str]) -> str:
-    """Run it and return what it printed. ProgramFailed if it fails; UserError if there is no such program."""
+    """Run it and return what it printed, byte for byte: what is not UTF-8 is in surrogates.
+
+    ProgramFailed if it fails; UserError if there is no such program.
+    """
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
     except FileNotFoundError:
         raise UserError(f"{command[0]} is not installed", "install it, or add --dry-run to see what it would be given") from None
     if done.returncode:
-        raise ProgramFailed(command, done.returncode, done.stderr or done.stdout)
-    return done.stdout
+        raise ProgramFailed(command, done.returncode, (done.stderr or done.stdout).decode(errors="replace"))
+    return done.stdout.decode(errors="surrogateescape")

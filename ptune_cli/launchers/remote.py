@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 HOME = "ptune"
 MARK = "ptune-state:"
+VANISHED = -1
 
 
 def install(requirement: str) -> str:
@@ -35,11 +36,15 @@ def stop(name: str) -> str:
     return f"kill -KILL -- -$(cat {HOME}/{name}.pid) 2>/dev/null; rm -f {HOME}/{name}.pid {HOME}/{name}.code"
 
 
-def look(name: str, position: int) -> str:
-    """Print MARK with the exit code, "running" or "gone", and below it the log from a byte on."""
+def state(name: str) -> str:
+    """Print MARK with the exit code, "running" or "gone"."""
     code = f"cat {HOME}/{name}.code 2>/dev/null"
-    state = f"{code} || {{ {_alive(f'{HOME}/{name}')} && echo running; }} || {code} || echo gone"
-    return f'echo "{MARK}$({state})"; tail -c +{position + 1} {HOME}/{name}/log.txt 2>/dev/null; true'
+    return f'echo "{MARK}$({code} || {{ {_alive(f"{HOME}/{name}")} && echo running; }} || {code} || echo gone)"'
+
+
+def look(name: str, position: int) -> str:
+    """The same, and below it the log from a byte on."""
+    return f"{state(name)}; tail -c +{position + 1} {HOME}/{name}/log.txt 2>/dev/null; true"
 
 
 def _alive(path: str) -> str:
@@ -50,7 +55,7 @@ def _alive(path: str) -> str:
 class Seen:
     """What `look` printed."""
 
-    code: int | None  # the exit code; None while the command runs; -1 if it vanished without one
+    code: int | None  # the exit code; None while the command runs; VANISHED if it did without one
     log: str
 
     @classmethod
@@ -59,5 +64,5 @@ class Seen:
         state, _, log = text.partition(MARK)[2].partition("\n")
         if not state.strip():
             raise ValueError(f"no {MARK} in what the machine answered")
-        known = {"running": None, "gone": -1}
+        known = {"running": None, "gone": VANISHED}
         return cls(known[state] if state in known else int(state), log)

@@ -8,64 +8,37 @@ acquire -> install, send -> start -> look, look, ... -> exit code -> fetch -> gi
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ptune_cli.errors import RunFailure, UserError
 from ptune_cli.launchers import remote
 from ptune_cli.launchers.programs import ProgramFailed, output
+from ptune_cli.launchers.tpu_job import TpuJob
 from ptune_cli.launchers.tpu_lease import MISSES, Lease, Taken
-from ptune_cli.launchers.tpu_vm import Command, TpuVm
+from ptune_cli.launchers.tpu_vm import Command
 
 PREEMPTED = 75  # ptune's exit code when it was told to stop, and has saved
 HUNG = 74  # when it waited too long for another process
-VANISHED = -1
-
-
-@dataclass(frozen=True)
-class Wheel:
-    """What is installed, as it was given: a wheel on this machine, FILE.whl or FILE.whl[EXTRA], or what pip understands."""
-
-    given: str
-
-    @property
-    def file(self) -> str:
-        """Here; "" if it is none."""
-        path = self.given.partition(".whl")[0] + ".whl"
-        return path if self.given.startswith(path) and "://" not in path else ""
-
-    @property
-    def there(self) -> str:
-        """What pip is given on a machine."""
-        return f"./{remote.HOME}/{Path(self.given).name}" if self.file else self.given
 
 
 @dataclass(kw_only=True)
 class TpuRun:
-    """A command and its TPU. `folder`/NAME here and ptune/NAME there are copies of each other."""
+    """A command and its TPU."""
 
     lease: Lease
-    files: Mapping[Path, str]  # below `folder`/NAME
-    folder: Path
-    wheel: Wheel
-    start: str  # a shell line, for each worker
+    job: TpuJob
     max_restarts: int
     fetch_seconds: float
     keep: bool
     _started: bool = field(default=False, init=False)  # so its results are on the TPU
     _position: int = field(default=0, init=False)  # bytes of the log that are printed
 
-    @property
-    def machine(self) -> TpuVm:
-        """What the commands are for."""
-        return self.lease.machine
-
     def to_the_end(self) -> int:
         """The command's exit code. RunFailure or UserError if Google or the network fails.
 
         The TPU is given back in any case, unless its results could not be fetched."""
-        for path, text in self.files.items():
+        for path, text in self.job.files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         try:
@@ -75,33 +48,6 @@ class TpuRun:
             raise
         return code if self._end() else code or 1
 
-    def preparing(self) -> Iterator[Command]:
-        """The commands that put ptune, the gin files and what was fetched of an earlier attempt on every machine."""
-        for node in self.machine.nodes:
-            yield self.machine.ssh(node, f"mkdir -p {remote.HOME}/{self.machine.name}")
-            if self.wheel.file:
-                yield self.machine.send(node, self.wheel.file, f"{remote.HOME}/")
-            yield self.machine.ssh(node, remote.install(self.wheel.there))
-            if self.files or self._copy.is_dir():
-                yield self.machine.send(node, str(self._copy), f"{remote.HOME}/")
-
-    def starting(self) -> Iterator[Command]:
-        """The commands that start it on every machine."""
-        for node in self.machine.nodes:
-            yield self.machine.ssh(node, self.start)
-
-    def looking(self) -> Command:
-        """The command that says how it is, and prints what is new in the log."""
-        return self.machine.ssh(self.machine.nodes[0], remote.look(self.machine.name, self._position), worker="0")
-
-    def fetching(self, folder: Path) -> Command:
-        """The command that copies the results."""
-        return self.machine.fetch(f"{remote.HOME}/{self.machine.name}", str(folder))
-
-    @property
-    def _copy(self) -> Path:
-        return self.folder / self.machine.name
-
     def _attempts(self) -> int:
         """The exit code of the last one."""
         code = PREEMPTED
@@ -109,35 +55,42 @@ class TpuRun:
             try:
                 code = self._attempt()
             except Taken:
-                print(f"{self.machine.name}: taken away", flush=True)
+                print(f"{self.job.name}: taken away", flush=True)
                 code = PREEMPTED
-            if not (code in (PREEMPTED, HUNG, VANISHED) or code > 128):  # above 128: killed, or another process was
+            if not (code in (PREEMPTED, HUNG, remote.VANISHED) or code > 128):  # above 128: killed, or another process was
                 break
-            print("the command vanished" if code == VANISHED else f"the command ended with {code}", flush=True)
+            print("the command vanished" if code == remote.VANISHED else f"the command ended with {code}", flush=True)
             if code == PREEMPTED:  # this TPU is on its way out; otherwise the next attempt is on the same one
                 self._fetch()
                 self.lease.delete()
                 self._started = False
-        return 1 if code == VANISHED else code
+        return 1 if code == remote.VANISHED else code
 
     def _attempt(self) -> int:
         """Run on the TPU, a new one if there is none; the exit code."""
         if not self._started:
             found = self.lease.acquire()
-            log = self._copy / "log.txt"
+            log = self.job.copy / "log.txt"
             self._position = log.stat().st_size if log.is_file() else 0
-            if found and self._look().code != VANISHED:  # of an earlier launch, which was interrupted
-                self._started = True
-                return self._watch()
-            self._each(self.preparing())
+            self._started = found and self._look().code != remote.VANISHED  # by an earlier launch, which was interrupted
+            if not self._started:
+                self._each(self.job.preparing())
+                self._start()
         else:
-            self._each(self.machine.ssh(node, remote.stop(self.machine.name)) for node in self.machine.nodes)
-        self._each(self.starting())
-        self._started = True
+            self._each(self.job.stopping())
+            self._start()
         code = self._watch()
-        if code == 1:  # a process ends so when another one's machine goes
-            self.lease.check()
-        return code
+        return self._cause() if code == 1 else code
+
+    def _start(self) -> None:
+        self._each(self.job.starting())
+        self._started = True
+
+    def _cause(self) -> int:
+        """The exit code of the process because of which the first one ended with 1; Taken if its machine is gone."""
+        self.lease.check()
+        lines = [line for command in self.job.asking() for line in output(command).splitlines() if remote.MARK in line]
+        return next((code for code in (remote.Seen.read(line).code for line in lines) if code not in (None, 0, 1)), 1)
 
     def _each(self, commands: Iterable[Command]) -> None:
         for command in commands:
@@ -161,38 +114,39 @@ class TpuRun:
         """Ask, again if the connection breaks; Taken if the TPU is gone."""
         for _ in range(MISSES):
             try:
-                seen = remote.Seen.read(output(self.looking()))
+                seen = remote.Seen.read(output(self.job.looking(self._position)))
                 break
             except (ProgramFailed, ValueError) as failure:
                 self.lease.check()
                 broken = failure
                 time.sleep(self.lease.poll)
         else:
-            raise RunFailure(f"{self.machine.name} does not answer: {broken}")
-        print(seen.log, end="", flush=True)
-        self._position += len(seen.log.encode())
+            raise RunFailure(f"{self.job.name} does not answer: {broken}")
+        log = seen.log.encode(errors="surrogateescape")
+        print(log.decode(errors="replace"), end="", flush=True)
+        self._position += len(log)
         return seen
 
     def _fetch(self) -> bool:
         """Copy the results whole, or leave the earlier copy as it is."""
-        incoming = self.folder / ".incoming"
+        incoming = self.job.folder / ".incoming"
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir(parents=True)
         try:
-            output(self.fetching(incoming))
+            output(self.job.fetching(incoming))
         except ProgramFailed as failure:
             print(f"ptune: the results were not fetched: {failure.said}", file=sys.stderr)
             return False
-        shutil.rmtree(self._copy, ignore_errors=True)
-        (incoming / self.machine.name).rename(self._copy)
+        shutil.rmtree(self.job.copy, ignore_errors=True)
+        (incoming / self.job.name).rename(self.job.copy)
         incoming.rmdir()
         return True
 
     def _end(self) -> bool:
         """Fetch and give back; False, with what to do, if either fails."""
         if self.lease.held and self._started and not self._fetch():
-            delete = " ".join(self.machine.delete())
-            print(f"ptune: {self.machine.name} still has them, and costs. Try: {' '.join(self.fetching(self.folder))}; "
+            delete = " ".join(self.job.machine.delete())
+            print(f"ptune: {self.job.name} still has them, and costs. Try: {' '.join(self.job.fetching(self.job.folder))}; "
                   f"and then: {delete}", file=sys.stderr)  # fmt: skip
             return False
         return self.lease.give_back(self.keep)

@@ -98,7 +98,7 @@ elif verb == "delete":
     memory["exists"] = False
     shutil.rmtree(CLOUD / "hosts", ignore_errors=True)
 else:
-    memory["looks"] += "ptune-state:" in flags.get("command", "")
+    memory["looks"] += "log.txt 2" in flags.get("command", "")
     if state() != "ACTIVE":
         end(255, "ERROR: the connection was refused")
     if verb == "ssh":
