@@ -58,7 +58,9 @@ def batches(placement: Placement, packing: bool, own, whole: bool) -> Batches:
 
 def answers(placement: Placement, params, prompt_table) -> dict:
     """Of a few inputs, whose number no mesh divides."""
-    predict = Predictor(T5(CONFIG), Cost(400 // placement.data, 100, 1_000).split(placement.data), Lengths(16, 4, 5), placement=placement)
+    predict = Predictor(
+        T5(CONFIG), Cost(400 // placement.data, 100, 1_000).split(placement.data), Lengths(16, 4, 5), placement=placement
+    )
     place, rows = layout(BANK[0], slots(BANK)[0]), tiny.Rows()
     inputs = [place(np.append(rows.inputs(i), 1).astype(np.int32)) for i in range(11)]
     labels = np.array([[5, 1], [9, 1]], np.int32)

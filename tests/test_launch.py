@@ -35,6 +35,7 @@ SCRIPT = """\
 set -e
 source 'my venv/bin/activate'
 set +e
+
 srun --kill-on-bad-exit=1 --label --cpus-per-task=8 python -P -m ptune_cli.cli train --gin runs/demo.gin --output 'out/demo run'
 code=$?
 if [ $code -eq 74 ] || [ $code -eq 75 ] || [ $code -gt 128 ]; then
@@ -134,6 +135,11 @@ def launching(model: Path, run: Path, *flags: str):
     return python(PTUNE, *command, cwd=TESTS)
 
 
+def until(launcher, run: Path, reached: int) -> None:
+    """Wait for a step of a run; or for its end, for which the test has not waited."""
+    wait_for(lambda: step(run) >= reached or launcher.poll() is not None, 120)
+
+
 @pytest.fixture(scope="module")
 def whole(model, tmp_path_factory) -> Path:
     """The run of two processes that nothing interrupts."""
@@ -154,7 +160,7 @@ def assert_same(run: Path, whole: Path) -> None:
 def test_when_a_process_is_killed_all_start_again_and_end_as_if_it_had_not_been(model, whole, tmp_path, index):
     run = tmp_path / "run"
     with launching(model, run) as launcher:
-        wait_for(lambda: step(run) >= random.Random(index).randrange(20, 150))
+        until(launcher, run, random.Random(index).randrange(20, 150))
         killed = below(launcher.pid)
         os.kill(killed[index], signal.SIGKILL)
         _, errors = launcher.communicate()
@@ -168,7 +174,7 @@ def test_when_a_process_is_killed_all_start_again_and_end_as_if_it_had_not_been(
 def test_told_to_stop_they_save_and_go_on_from_there(model, whole, tmp_path):
     run = tmp_path / "run"
     with launching(model, run) as launcher:
-        wait_for(lambda: step(run) >= 30)
+        until(launcher, run, 30)
         launcher.terminate()
         _, errors = launcher.communicate()
     assert launcher.returncode == 75, errors
@@ -182,7 +188,7 @@ def test_told_to_stop_they_save_and_go_on_from_there(model, whole, tmp_path):
 def test_they_listen_on_the_loopback_alone_and_end_with_a_launcher_that_is_killed(model, tmp_path):
     run = tmp_path / "run"
     with launching(model, run) as launcher:
-        wait_for(lambda: step(run) >= 10)
+        until(launcher, run, 10)
         running = below(launcher.pid)
         assert len(running) >= 2
         assert listening(running) == {"127.0.0.1"}
