@@ -9,7 +9,7 @@ from ptune_cli.config import reading
 
 GIN = Path(__file__).parent.parent / "gin"
 GIN_FILES = sorted(path.relative_to(GIN).as_posix() for path in GIN.rglob("*.gin"))
-BUILT = [name for name in GIN_FILES if not name.startswith("launch/")]
+BUILT = [name for name in GIN_FILES if not name.startswith("launch/")]  # which need a flag or two: test_launch_presets.py
 
 
 @pytest.mark.parametrize("name", BUILT)

@@ -1,11 +1,16 @@
 """The files of gin/launch: the memory that their comments promise is there, and their example fits the accelerator."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from ptune_cli import config
+from ptune_cli.commands.launch import Launch
+from ptune_cli.commands.train import Train
+from ptune_cli.config import flags
+from ptune_cli.config.resolving import Resolved
 from ptune_cli.launchers.accelerators import Accelerator, lookup
 from ptune_cli.t5.config import T5Config, parameter_count
 
@@ -28,6 +33,23 @@ def mesh_of(text: str) -> tuple[int, int]:
 
 def accelerator_of(text: str) -> Accelerator:
     return lookup(*found(r'\.accelerator = "(.+)"', text))
+
+
+def resolved(cls: type, arguments: list[str]) -> Resolved:
+    """As the command line does."""
+    given = flags.parse(cls, arguments)
+    return config.resolve(cls, given.files, given.bindings, given.flags, given.search_paths)
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_the_example_is_a_command_line_that_works(path):
+    example = next(line for line in path.read_text().splitlines() if line.startswith("# ptune launch "))
+    words = shlex.split(example.replace("ZONE", "zone").replace("IMAGE", "image").replace("CLAIM", "claim"))
+    launch = resolved(Launch, words[3:])
+    assert f"--gin launch/{path.name} " in example and not launch.unused
+    assert launch.object.launcher.accelerator == accelerator_of(path.read_text()).name
+    assert launch.object.command[0] == "train"
+    assert resolved(Train, list(launch.object.command[1:])).object.mesh
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
