@@ -21,6 +21,7 @@ COMMANDS = {
     "inspect": ("ptune_cli.inspection.inspect_prompts", "Inspect", "say what prompts are close to: words, labels, each other"),
     "sweep": ("ptune_cli.sweeps.sweep", "Sweep", "train at every point of a grid, and compare"),
     "transfer": ("ptune_cli.sweeps.transfer", "Transfer", "train on one task, evaluate on others, and compare methods"),
+    "launch": ("ptune_cli.commands.launch", "Launch", "run a command as several processes, or on a cluster"),
     "report": ("ptune_cli.commands.report", "Report", "compare finished runs: tables, pictures, a page"),
     "tasks": ("ptune_cli.commands.tasks", "Tasks", "list the tasks, or describe one"),
     "models": ("ptune_cli.commands.models", "Models", "list the models that ship with ptune, or describe one"),

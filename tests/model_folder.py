@@ -12,6 +12,8 @@ from ptune_cli.t5.config import T5Config
 
 VOCABULARY = Path(__file__).parent / "data" / "tiny.spiece.model"
 TASK = "kinds:kinds"
+# Steps enough to be caught in the middle; `train` takes them as its flags.
+LONG = ("--steps", "300", "--every.evaluate", "150", "--every.before_training", "false", "--every.save", "20", "--every.log", "5")
 LABELS = ("dog", "people", "plant")  # sorted, as a prepared split lists them
 
 

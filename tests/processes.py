@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -18,6 +20,14 @@ def free_port() -> int:
     """Of the loopback interface; found by another process, since the tests' own has no sockets."""
     code = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])"
     return int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout)
+
+
+def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
+    """Fails if it does not hold within this time."""
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, f"not within {seconds} s"
+        time.sleep(0.02)
 
 
 # For `python`, with how, n and a ptune command line: at its n-th step the process kills itself ("kill"), or says that it is

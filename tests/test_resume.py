@@ -11,23 +11,14 @@ import model_folder
 import numpy as np
 import pytest
 from processes import STOPS, python
+from same_run import metrics, prompts, starts
 
 from ptune_cli.runs import RunFolder
 from ptune_cli.training.optimizer import SGD, Adafactor
 from ptune_cli.training.step import start
 
-RATES = ("seconds", "examples_per_second", "tokens_per_second")
 FLAGS = ("--seeds", "0,1", "--steps", "40", "--every.evaluate", "12", "--every.save", "5", "--every.log", "3")
 TESTS = Path(__file__).parent  # the module of the task is found in the current folder
-
-
-def prompts(run: Path) -> dict[str, bytes]:
-    return {folder.name: (folder / "prompt.npy").read_bytes() for folder in (run / "prompts").iterdir()}
-
-
-def metrics(run: Path) -> list[dict]:
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if name not in RATES} for row in rows]
 
 
 def last_state(run: Path, optimizer=None):
@@ -74,7 +65,7 @@ def test_a_run_killed_at_random_steps_ends_as_one_that_was_not(model, whole, ptu
             training.communicate()
         assert training.returncode == -signal.SIGKILL
     assert not (run / "results.json").exists()
-    assert len(json.loads((run / "run.json").read_text())["starts"]) == 3
+    assert starts(run) == 3
     assert ptune(*model_folder.train(model, run, *FLAGS))[0] == 0
     assert_equal(run, whole)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sweep_settings
 from processes import python
+from same_run import starts
 
 from ptune_cli import shipped
 from ptune_cli.errors import UserError
@@ -39,10 +40,6 @@ def swept(settings, tmp_path_factory):
         patch.chdir(TESTS)
         assert cli.main(["sweep", "--base", settings, "--over", over, "--output", str(folder)]) == 1
     return folder
-
-
-def starts(run: Path) -> int:
-    return len(json.loads((run / "run.json").read_text())["starts"])
 
 
 def test_a_grid_is_every_combination_and_seeds_of_prompts_are_one_run(settings):

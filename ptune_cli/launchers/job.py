@@ -17,6 +17,12 @@ from ptune_cli.errors import UserError
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")  # what Kubernetes, Google and SLURM all take
 
 
+def job_name(command: str, output: str | Path | None) -> str:
+    """What a job is called that nobody named: "train-demo", after its command and the last part of its output folder."""
+    words = f"{command}-{Path(output or '').name}".lower()
+    return re.sub(r"[^a-z0-9]+", "-", words)[:40].strip("-")
+
+
 @dataclass(frozen=True)
 class Job:
     """One command line of ptune, without the word `ptune`, as ("train", "--gin", "runs/demo.gin").

@@ -21,7 +21,7 @@ def join(points: Sequence[Point]) -> dict[str, Point | Bank]:
     for run in filter(Run.begun, there):
         if not _of(run).keys() & found.keys():
             found |= _of(run)
-    for group in _groups(point for point in points if point.name not in found):
+    for group in groups(point for point in points if point.name not in found):
         found |= _of(Bank.of(group) if len(group) > 1 else group[0])
     return {point.name: found[point.name] for point in points}
 
@@ -35,7 +35,7 @@ def _of(run: Point | Bank) -> dict[str, Point | Bank]:
     return {point.name: run for point in run.points}
 
 
-def _groups(points: Iterable[Point]) -> Iterator[list[Point]]:
+def groups(points: Iterable[Point]) -> Iterator[list[Point]]:
     """The points of each run: of those that may train together, the tasks that have the same lengths."""
     alike: dict[str, dict[str, dict[int, Point]]] = {}  # by task and length
     for point in points:
@@ -53,7 +53,8 @@ def _groups(points: Iterable[Point]) -> Iterator[list[Point]]:
 def _kept(points: Sequence[Point]) -> Iterator[Bank]:
     """The banks in the sweep's folder: those that finished with some of the points, and those that began with no others."""
     by_text = {text(point.train): point for point in points}
-    for file in sorted(points[0].folder.parent.glob("*/config.gin")):
+    folders = {point.folder.parent for point in points}  # one, unless there are no points
+    for file in sorted(file for folder in folders for file in folder.glob("*/config.gin")):
         try:
             train, resolved = config.load(Train, [str(file)])
         except UserError:  # another command's, or another version's

@@ -1,6 +1,5 @@
 """Runs the runs of a grid, each in a process of its own: none stops another, and all are stopped together."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 
 from ptune_cli.errors import Preempted
+from ptune_cli.launchers.command_line import argv, environment
 from ptune_cli.sweeps.banks import Bank
 from ptune_cli.sweeps.points import Point, Run
 
@@ -69,11 +69,10 @@ def _points(runs: Sequence[Point | Bank]) -> int:
 def _run(run: Run, running: set[subprocess.Popen]) -> tuple[int, float]:
     """Exit code and seconds of a run's process."""
     began = time.monotonic()
-    command = [sys.executable, "-P", "-m", "ptune_cli.cli", "train", *run.arguments]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)}
+    command = argv(("train", *run.arguments))
     run.log.parent.mkdir(parents=True, exist_ok=True)
     with open(run.log, "ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment())
         running.add(process)
         try:
             return process.wait(), time.monotonic() - began
