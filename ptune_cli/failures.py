@@ -45,7 +45,7 @@ def _me() -> str:
     return f"process {jax.process_index()} failed:"
 
 
-def of_peer(error: Exception) -> RunFailure | None:
+def of_peer(error: BaseException) -> RunFailure | None:
     """What to say instead, if it is that another process is gone; None for an error of this process's own."""
     if not any(word in str(error).lower() for word in PEER):
         return None
