@@ -11,6 +11,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ptune_cli import shipped
+from ptune_cli.agreement import first
 from ptune_cli.data.prepared import default_cache
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
@@ -144,9 +145,14 @@ def check_vocabulary(vocabulary: Vocabulary, config: T5Config) -> None:
 
 
 def save(folder: Path, config: T5Config, params: Mapping, vocabulary: Vocabulary, dtype: str = "float32") -> None:
-    """Write a model as a Hugging Face folder, with its vocabulary beside it. UserError where that cannot be done."""
-    huggingface.write(folder, config, {name: array.astype(dtype) for name, array in flat_parameters(params).items()})
-    write_atomically(folder / vocabulary_file.NAMES[0], vocabulary.path.read_bytes())
+    """Write a model as a Hugging Face folder, with its vocabulary beside it. UserError where that cannot be done.
+
+    Of several processes the first one writes it, which has all of it in memory meanwhile.
+    """
+    flat = flat_parameters(params)
+    if first():
+        huggingface.write(folder, config, {name: array.astype(dtype) for name, array in flat.items()})
+        write_atomically(folder / vocabulary_file.NAMES[0], vocabulary.path.read_bytes())
 
 
 def nested(flat: Mapping[str, Any]) -> dict:

@@ -1,5 +1,6 @@
 """Two processes with two devices each run one `ptune train`: they stop together, whatever stops one, and go on as one run."""
 
+import json
 import os
 import re
 import signal
@@ -10,6 +11,8 @@ import model_folder
 import numpy as np
 import pytest
 from processes import free_port, python
+
+from ptune_cli.formats import huggingface
 
 TESTS = Path(__file__).parent  # the module of the task is found in the current folder
 FLAGS = ("--seeds", "0,1", "--steps", "12", "--every.evaluate", "6", "--every.save", "4", "--every.log", "2")
@@ -40,17 +43,17 @@ AT_A_STEP = """
 
 @pytest.fixture
 def gang(model, monkeypatch):
-    """Starts two processes of a run; `how` is what each does at its sixth step. All are gone when the test is over."""
+    """Starts two processes of a run, or of another command; `how` is what each does at its sixth step. None outlives the test."""
     started = []
     monkeypatch.setenv("XLA_FLAGS", f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2")
 
-    def start(run: Path, how=("", ""), flags=((), ())) -> list[subprocess.Popen]:
+    def start(run: Path | list[str], how=("", ""), flags=((), ())) -> list[subprocess.Popen]:
         port = free_port()
         monkeypatch.setenv("JAX_COORDINATOR_BIND_ADDRESS", f"127.0.0.1:{port}")
+        command = model_folder.train(model, run, *FLAGS) if isinstance(run, Path) else run
         for i in (0, 1):
             place = ("--processes.coordinator", f"127.0.0.1:{port}", "--processes.count", "2", "--processes.index", f"{i}")
-            command = model_folder.train(model, run, *FLAGS, *place, *flags[i])
-            started.append(python(AT_A_STEP, how[i], 6, *command, cwd=TESTS, stdin=subprocess.PIPE))
+            started.append(python(AT_A_STEP, how[i], 6, *command, *place, *flags[i], cwd=TESTS, stdin=subprocess.PIPE))
         return started[-2:]
 
     yield start
@@ -155,3 +158,21 @@ def test_processes_with_different_settings_are_refused(gang, tmp_path):
         assert code == 2
         assert "process 1 has another configuration than process 0" in said
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_tuned_by_two_processes_is_the_one_that_one_process_tunes(gang, model, ptune, tmp_path):
+    flags = ("--method", "model", "--steps", "4", "--optimizer.learning_rate", "0.01")
+    alone, together = (model_folder.train(model, tmp_path / name, *flags) for name in ("alone", "together"))
+    assert ptune(*alone)[0] == 0
+    assert [ended(process)[0] for process in gang([*together, "--mesh", "data=2,model=2"])] == [0, 0]
+    _, expected = huggingface.read(tmp_path / "alone" / "model")
+    for name, array in huggingface.read(tmp_path / "together" / "model")[1].items():
+        np.testing.assert_allclose(array, expected[name], atol=1e-5)
+
+
+def test_two_processes_score_prompts_as_one_does(gang, whole, ptune):
+    command = ["eval", str(whole), "--protocol", "rank", "--json"]
+    _, expected, _ = ptune(*command)
+    first, second = gang([*command, "--mesh", "data=2,model=2"])
+    assert json.loads(first.communicate(timeout=ENDED)[0]) == json.loads(expected)
+    assert second.communicate(timeout=ENDED)[0] == ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from ptune_cli.agreement import first
 from ptune_cli.base_model import BaseModel, Frozen
 from ptune_cli.commands import benchmark, trained
 from ptune_cli.commands.trained import Trained
@@ -21,6 +22,7 @@ from ptune_cli.evaluation.predict import Protocol
 from ptune_cli.evaluation.score import Scores
 from ptune_cli.file_task import shown, with_templates
 from ptune_cli.formats.atomic import write_atomically
+from ptune_cli.processes import Processes
 from tasks.benchmarks import BENCHMARKS
 
 Found = dict[str, dict[str, Scores]]  # {task: {member: its scores}}
@@ -48,6 +50,7 @@ class Eval:
     target_length: int | None = None  # tokens to decode at most; default: as in training, or the longest target
     model: BaseModel | None = None  # default: the base model the prompt names
     positions: int | None = None  # computed at once, prompt included; default: what is fastest here
+    processes: Processes = Processes()  # of several, how they find each other
     mesh: str | None = None  # data=4,model=2: rows in 4 parts, weights in 2
     submit: str | None = None  # write a benchmark's answers to its test splits to this .zip file
     partial: bool = False  # a benchmark without the tasks that have no prompt
@@ -58,7 +61,12 @@ class Eval:
     def run(self) -> None:
         """Load the model once, score all prompts of a task in one pass, print a row for each."""
         benchmark.check(self.task, self.split, self.submit)
-        found, splits = self.found(trained.find(*self.prompt))
+        with self.processes.together():
+            found, splits = self.found(trained.find(*self.prompt))
+            if first():
+                self._tell(found, splits)
+
+    def _tell(self, found: Found, splits: dict[str, Prepared]) -> None:
         self._write(found)
         if self.task not in BENCHMARKS:
             self._show(found)

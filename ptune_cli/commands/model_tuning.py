@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ptune_cli import base_model
-from ptune_cli.agreement import from_first
+from ptune_cli.agreement import first, from_first
 from ptune_cli.base_model import Frozen
 from ptune_cli.commands import trained
 from ptune_cli.commands.experiment import Experiment, Found, Layout, Row, both_protocols
@@ -81,10 +81,10 @@ class ModelTuning(Experiment):
                 return found
 
             evaluator = self.evaluator(score, lambda *_: None, folder, together=True)
-            first = start(frozen.params, step.optimizer, self.placement)
-            state = train(first, step, {}, batches, evaluator, folder, steps=settings.steps, every=settings.every)
+            began = start(frozen.params, step.optimizer, self.placement)
+            state = train(began, step, {}, batches, evaluator, folder, steps=settings.steps, every=settings.every)
         # `rank` orders checkpoints as `Best` orders steps, so this is the step that results.json names.
-        best = restoring.restore(folder, state, from_first(folder.checkpoints.best_step))
+        best = restoring.restore(folder, state, from_first(folder.checkpoints.best_step if first() else None))
         tuned = self.placement.put(best[1].trainable) if best else state.trainable
         base_model.save(folder.path / FOLDER, frozen.config, tuned, frozen.vocabulary)
         folder.write_json(f"{FOLDER}/{TUNED}", self._described(frozen))
