@@ -61,7 +61,7 @@ class Slurm:
 
     @property
     def processes(self) -> int:
-        """Of a job, together."""
+        """How many run a job together."""
         return self.nodes * self.tasks_per_node
 
     def plan(self, job: Job) -> Plan:
