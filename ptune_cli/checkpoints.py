@@ -38,7 +38,9 @@ class Checkpoints:
         self.folder = folder.absolute()  # TensorStore takes no relative path
         latest = LatestN(keep_last)
         best = BestN(get_metric_fn=_rank, n=1, keep_checkpoints_without_metrics=False)
+        self.folder.mkdir(parents=True, exist_ok=True)
         options = ocp.CheckpointManagerOptions(
+            create=False,  # it cannot where several processes are and this one saves alone
             enable_async_checkpointing=False,  # a prompt is kilobytes; a thread would only hide errors
             multiprocessing_options=ALONE if jax.process_count() > 1 else ocp.options.MultiprocessingOptions(),
             cleanup_tmp_directories=True,

@@ -49,7 +49,7 @@ def kept_bytes(config: T5Config, model: int = 1) -> float:
 
 def memory_stats() -> Mapping[str, int]:
     """JAX's account of an accelerator's memory; empty where the processor itself computes."""
-    return jax.devices()[0].memory_stats() or {}
+    return jax.local_devices()[0].memory_stats() or {}
 
 
 def memory_bytes() -> int:

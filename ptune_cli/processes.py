@@ -1,34 +1,21 @@
-"""Several processes that compute together: how they find each other, what they must have alike, and how they end.
+"""Several processes that compute together: how they find each other.
 
-The first process owns the run folder; the others work beside it in temporary folders and print nothing but errors, so all of
-them run the same lines. Where one fails, none waits for it: it leaves without JAX's farewell, which would hang the others for
-minutes, and their next collective fails at once.
+The first one owns the run folder and the terminal; the others work beside it in temporary folders and print nothing but errors.
 """
 
-import atexit
-import hashlib
 import os
-import pickle
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TypeVar
 
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
 
-from ptune_cli import watchdog
-from ptune_cli.errors import RunFailure, UserError, exit_code
+from ptune_cli import failures, watchdog
+from ptune_cli.errors import Preempted, UserError
 
-Value = TypeVar("Value")
-HEARTBEAT = 30  # seconds until a process that is gone, without a collective to notice it by, ends the others
-# What JAX says where another process is no more.
-PEER = ("gloo", "connection", "peer", "heartbeat", "coordination", "unavailable", "socket")
+HEARTBEAT = 30  # seconds until a process that is gone without a word ends the others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,21 +40,16 @@ class Processes:
         if not self._join() or jax.process_count() == 1:
             yield
             return
-        if jax.process_index() > 0:
-            sys.stdout = sys.stderr = open(os.devnull, "w")
-        watchdog.watch(self.watchdog)
+        _keep_quiet()
+        watchdog.watch(self.watchdog, failures.told)
         try:
             yield
-        except jax.errors.JaxRuntimeError as error:
-            if not any(word in str(error).lower() for word in PEER):
-                _leave(error)
-                raise
-            failure = RunFailure(f"another process of the run is gone, and says why itself: {str(error).splitlines()[0][:200]}")
-            _leave(failure)
-            raise failure from None
         except BaseException as error:
-            _leave(error)
-            raise
+            said = failures.of_peer(error) if isinstance(error, jax.errors.JaxRuntimeError) else None
+            if said is None and not isinstance(error, Preempted):
+                failures.tell(error)
+            failures.leave(said or error)
+            raise (said or error) from None
 
     def _join(self) -> bool:
         if self.coordinator is not None:
@@ -85,50 +67,13 @@ class Processes:
         return False
 
 
-def first() -> bool:
-    """Whether this process owns the run folder: the first of several, or the only one."""
-    return jax.process_index() == 0
-
-
-@contextmanager
-def own_folder(output: str) -> Iterator[str]:
-    """The run folder for the first process; a temporary one for each of the others."""
-    if first():
-        yield output
-        return
-    with tempfile.TemporaryDirectory(prefix="ptune-") as folder:
-        yield str(Path(folder) / "run")
-
-
-def from_first(value: Value) -> Value:
-    """What the first process has, on all. It must pickle; the others' values are nothing to anyone."""
-    if jax.process_count() == 1:
-        return value
-    data = np.frombuffer(pickle.dumps(value if first() else None), np.uint8)
-    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(data))))
-    whole = multihost_utils.broadcast_one_to_all(data if first() else np.zeros(size, np.uint8))
-    return pickle.loads(np.asarray(whole).tobytes())
-
-
-def agree(facts: Mapping[str, str]) -> None:
-    """UserError, on all processes, unless they have the same of each fact; it names the first fact and process that differ."""
-    digests = np.stack([np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8) for text in facts.values()])
-    if jax.process_count() == 1:
-        return
-    everyones = np.asarray(multihost_utils.process_allgather(digests))
-    different = np.argwhere((everyones != everyones[0]).any(axis=2))
-    if len(different):
-        process, fact = different[0]
-        raise UserError(f"process {process} has another {list(facts)[fact]} than process 0", "give all of them the same")
-
-
-def code() -> str:
-    """What the package's source is, as a hash."""
-    digest = hashlib.sha256()
-    root = Path(__file__).parent
-    for file in sorted(root.rglob("*.py")):
-        digest.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
-    return digest.hexdigest()
+def _keep_quiet() -> None:
+    """Of several processes the first one alone prints, and gloo's greetings, which go to standard output, are no result."""
+    if jax.process_index() > 0:
+        sys.stdout = sys.stderr = open(os.devnull, "w")
+    else:
+        sys.stdout = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
 
 
 def _started_together() -> bool:
@@ -153,16 +98,3 @@ def _own_gpus(environment: Mapping[str, str]) -> list[int] | None:
         return list(range(count))
     each, own = count // on_node, int(environment["SLURM_LOCALID"])
     return list(range(own * each, (own + 1) * each))
-
-
-def _leave(error: BaseException) -> None:
-    """At the process's end, when all is said, leave at once. JAX's own farewell was registered before, and would come after."""
-    sys.stderr = sys.__stderr__  # what is said now, every process says
-
-    def go() -> None:
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
-        os._exit(exit_code(error))
-
-    atexit.register(go)

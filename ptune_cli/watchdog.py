@@ -1,12 +1,14 @@
-"""Ends a process that gets nowhere: a peer that hangs alive is noticed by nobody else, and its collectives wait for ever."""
+"""Ends a process of several that would wait for ever: for a peer that has failed, or for one that hangs alive."""
 
 import faulthandler
 import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 HUNG = 74  # the exit code, EX_IOERR of sysexits.h
+OFTEN = 0.5  # seconds between looks
 
 _last: float | None = None  # when there was a sign of life; None: nobody is to wait for one
 
@@ -18,21 +20,27 @@ def alive() -> None:
 
 
 def rest() -> None:
-    """Nothing is waited for until the next sign of life."""
+    """No sign of life is waited for until the next one."""
     global _last
     _last = None
 
 
-def watch(seconds: float) -> None:
-    """From now on: after so many seconds without a sign of life say where each thread is, and end with code 74."""
-    threading.Thread(target=_watch, args=(seconds,), daemon=True, name="watchdog").start()
+def watch(seconds: float, failure: Callable[[], str | None]) -> None:
+    """From now on: end with code 1 when `failure` has something to say, which is printed; and after so many seconds without
+    a sign of life, say where each thread is and end with code 74."""
+    threading.Thread(target=_watch, args=(seconds, failure), daemon=True, name="watchdog").start()
 
 
-def _watch(seconds: float) -> None:
+def _watch(seconds: float, failure: Callable[[], str | None]) -> None:
     while True:
-        time.sleep(min(seconds / 10, 5.0))
+        time.sleep(OFTEN)
+        if said := failure():
+            _end(said, 1)
         if _last is not None and time.monotonic() - _last > seconds:
             faulthandler.dump_traceback(sys.__stderr__)
-            print(f"ptune: no step for {seconds:.0f} seconds: ended; run the same command again to go on", file=sys.__stderr__)
-            sys.__stderr__.flush()
-            os._exit(HUNG)
+            _end(f"no step for {seconds:.0f} seconds; run the same command again to go on", HUNG)
+
+
+def _end(said: str, code: int) -> None:
+    print(f"ptune: {said}", file=sys.__stderr__, flush=True)
+    os._exit(code)

@@ -73,5 +73,4 @@ if __name__ == "__main__":
     if "process" in options:
         jax.distributed.initialize(options["coordinator"], 2, options["process"], heartbeat_timeout_seconds=30)
     found = [main(tuple(mesh), options.get("packing", False), options.get("whole", False)) for mesh in options["meshes"]]
-    if jax.process_index() == 0:
-        print(json.dumps(found))
+    print(json.dumps(found))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ptune_cli import base_model
+from ptune_cli.agreement import from_first
 from ptune_cli.base_model import Frozen
 from ptune_cli.commands import trained
 from ptune_cli.commands.experiment import Experiment, Found, Layout, Row, both_protocols
@@ -18,7 +19,6 @@ from ptune_cli.data.mixture import Mixture, alike
 from ptune_cli.errors import UserError
 from ptune_cli.evaluation.score import Scores
 from ptune_cli.file_task import absolute, shown
-from ptune_cli.processes import from_first
 from ptune_cli.prompts.bank import unchanged
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.model import T5

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ptune_cli.agreement import first, from_first
 from ptune_cli.base_model import Frozen
 from ptune_cli.commands.experiment import Experiment, Found, Layout, both_protocols
 from ptune_cli.evaluation.score import Scores
 from ptune_cli.formats.prompt import PromptFile, prompt_folder, read, write
-from ptune_cli.processes import first, from_first
 from ptune_cli.prompts.bank import Member, layout, slots, table, unchanged
 from ptune_cli.prompts.init import ClassLabels
 from ptune_cli.runs import RunFolder

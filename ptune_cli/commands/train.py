@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ptune_cli import gin_text
+from ptune_cli.agreement import agree, code, first, from_first, own_folder
 from ptune_cli.base_model import BaseModel
 from ptune_cli.commands import results
 from ptune_cli.commands.experiment import Experiment
@@ -19,7 +20,7 @@ from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
 from ptune_cli.evaluation.predict import Protocol, label_ids
 from ptune_cli.file_task import with_templates
-from ptune_cli.processes import Processes, agree, code, first, from_first, own_folder
+from ptune_cli.processes import Processes
 from ptune_cli.prompts.bank import Member, Prompt, members
 from ptune_cli.runs import RunFolder
 from ptune_cli.training.loop import Every

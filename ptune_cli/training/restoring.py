@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from ptune_cli.processes import first, from_first
+from ptune_cli.agreement import first, from_first
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.sharding import fetch
 
