@@ -52,4 +52,5 @@ def _inodes(pids: list[int]) -> set[str]:
 def _address(text: str) -> str:
     """Of 0100007F:1F90: words of four bytes, each the other way around."""
     words = bytes.fromhex(text.partition(":")[0])
-    return str(ipaddress.ip_address(b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4))))
+    found = ipaddress.ip_address(b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4)))
+    return str(getattr(found, "ipv4_mapped", None) or found)

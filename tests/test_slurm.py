@@ -117,14 +117,6 @@ def test_a_job_of_two_nodes_goes_back_into_the_queue_when_a_process_is_killed(su
     assert_same(*runs)
 
 
-def test_a_job_without_requeue_ends_with_what_its_process_ends_with(submit, cluster, model, tmp_path):
-    run = tmp_path / "run"
-    number = submit(*launch(model, run, "--launcher.requeue", "false"))
-    wait_for(lambda: step(run) >= 30)
-    cluster.signal(number, "TERM")
-    assert cluster.finish(number)["ExitCode"] == "75:0"
-
-
 def test_the_shares_of_a_sweep_are_an_array_that_trains_every_run_once_and_compares(submit, cluster, model, tmp_path, ptune):
     output = tmp_path / "sweep"
     settings = sweep_settings.write(tmp_path, model)
