@@ -23,6 +23,16 @@ def below(pid: int) -> list[int]:
     return found[1:]
 
 
+def told(**variables: str) -> list[int]:
+    """The processes in whose environment these are; oldest first."""
+    wanted, found = {f"{name}={value}".encode() for name, value in variables.items()}, []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if wanted <= set((folder / "environ").read_bytes().split(b"\0")):
+                found.append(int(folder.name))
+    return sorted(found)
+
+
 def alive(pid: int) -> bool:
     """Whether it runs: neither ended nor waiting to be buried."""
     try:

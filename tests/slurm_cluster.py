@@ -80,11 +80,6 @@ class Cluster:
         words = self._run("scontrol", "show", "job", "--oneliner", number).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
-    def processes(self, number: str) -> list[int]:
-        """The process ids of the tasks of a job's step, by their rank."""
-        rows = [line.split() for line in self._run("scontrol", "listpids", f"{number}.0").splitlines()[1:]]
-        return [int(pid) for pid, *_, rank in rows]
-
     def signal(self, number: str, name: str) -> None:
         """Send a signal to the processes of a job, as SLURM does before its time is over."""
         self._run("scancel", f"--signal={name}", number)

@@ -8,6 +8,7 @@ from pathlib import Path
 import model_folder
 import pytest
 import sweep_settings
+from process_tree import told
 from processes import wait_for
 from same_run import metrics, prompts, starts, step
 from slurm_cluster import INSTALL, Cluster
@@ -106,7 +107,7 @@ def test_a_job_of_two_nodes_goes_back_into_the_queue_when_a_process_is_killed(su
     coordinator = "--launcher.setup=export JAX_COORDINATOR_ADDRESS=127.0.0.1:$((20000 + SLURM_JOB_ID % 10000))"
     numbers = [submit(*launch(model, run, "--launcher.nodes", "2", coordinator)) for run in runs]
     wait_for(lambda: step(runs[1]) >= 30)
-    os.kill(cluster.processes(numbers[1])[1], signal.SIGKILL)
+    os.kill(told(SLURM_JOB_ID=numbers[1], SLURM_PROCID="1")[0], signal.SIGKILL)
     whole, killed = [cluster.finish(number) for number in numbers]
     assert [(job["JobState"], job["NumTasks"], job["Restarts"]) for job in (whole, killed)] == [
         ("COMPLETED", "2", "0"),
