@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pytest
 from process_tree import alive, below, listening
 from processes import python, wait_for
 from same_run import metrics, prompts, starts, step
+
+from ptune_cli.launchers.job import Job
+from ptune_cli.launchers.slurm import Slurm
 
 TESTS = Path(__file__).parent  # the module of the task is found in the current folder
 PTUNE = "import sys; from ptune_cli import cli; sys.exit(cli.main(sys.argv[1:]))"
@@ -127,6 +131,22 @@ def test_without_slurm_a_submission_says_where_its_script_is(ptune, tmp_path, mo
     code, _, errors = ptune("launch", "--launcher", "slurm", "--", *RUN)
     assert (code, errors) == (2, f"ptune: error: there is no sbatch here; submit {script} where SLURM is\n")
     assert Path(script).read_text().startswith("#!/bin/bash\n")
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 74, 75, 134, 137])
+@pytest.mark.parametrize(("restarts", "most"), [(0, 0), (0, 2), (1, 2), (2, 2)])
+def test_a_job_is_requeued_for_what_may_end_otherwise_and_not_too_often(tmp_path, code, restarts, most):
+    """The batch script as bash runs it, with an srun that ends with a code and an scontrol that writes down what it is given."""
+    script = Slurm(max_requeues=most).plan(Job("a", ("train",), tmp_path)).files[tmp_path / "a.sbatch"]
+    (tmp_path / "a.sbatch").write_text(script.replace("sleep 300", "true"))
+    for name, does in {"srun": f"exit {code}", "scontrol": 'echo "$@" > requeued'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": str(restarts)}
+    assert subprocess.run(["bash", "a.sbatch"], cwd=tmp_path, env=variables, capture_output=True).returncode == code
+    again = code in (74, 75, 134, 137) and restarts < most
+    assert (tmp_path / "requeued").exists() == again
+    assert not again or (tmp_path / "requeued").read_text() == "requeue 7\n"
 
 
 def launching(model: Path, run: Path, *flags: str):
