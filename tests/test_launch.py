@@ -40,7 +40,8 @@ set -e
 source 'my venv/bin/activate'
 set +e
 
-srun --kill-on-bad-exit=1 --label --cpus-per-task=8 python -P -m ptune_cli.cli train --gin runs/demo.gin --output 'out/demo run'
+srun --kill-on-bad-exit=0 --wait=60 --label --cpus-per-task=8 \
+python -P -m ptune_cli.cli train --gin runs/demo.gin --output 'out/demo run'
 code=$?
 if [ $code -eq 74 ] || [ $code -eq 75 ] || [ $code -gt 128 ]; then
   if [ "${{SLURM_RESTART_COUNT:-0}}" -lt 20 ]; then
@@ -94,7 +95,7 @@ def test_a_sweep_is_submitted_as_an_array_of_its_shares(ptune, tmp_path, monkeyp
     assert "#SBATCH --output=out/rates/launches/sweep-rates-%A_%a.log" in lines and "#SBATCH --no-requeue" in lines
     again = """--output out/rates --jobs 1 --base '('"'"'runs/demo.gin'"'"',)'"""
     over = """--over '('"'"'optimizer.learning_rate=0.1 0.3 0.5'"'"',)' --share "$SLURM_ARRAY_TASK_ID/3\""""
-    assert lines[-3] == f"srun --kill-on-bad-exit=1 python -P -m ptune_cli.cli sweep {again} {over}"
+    assert lines[-3] == f"srun --kill-on-bad-exit=0 --wait=60 python -P -m ptune_cli.cli sweep {again} {over}"
     assert lines[-1] == "sbatch --parsable out/rates/launches/sweep-rates.sbatch"
     assert not (tmp_path / "out").exists()
 
