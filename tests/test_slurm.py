@@ -84,7 +84,7 @@ def test_a_mistake_that_only_the_job_can_find_is_final(submit, cluster, ptune, m
     assert code == 2
     number = out.split()[2]
     assert cluster.job(number)["Restarts"] == "0"
-    assert "0: ptune: error: cannot write" in log(tmp_path / "run", number)
+    assert "0: ptune: error: cannot use" in log(tmp_path / "run", number)
 
 
 def test_sbatch_says_what_it_does_not_take(submit, ptune, model, tmp_path):
