@@ -37,7 +37,7 @@ def _watch(seconds: float, failure: Callable[[], str | None]) -> None:
         if said := failure():
             _end(said, 1)
         if _last is not None and time.monotonic() - _last > seconds:
-            faulthandler.dump_traceback(sys.__stderr__)
+            faulthandler.dump_traceback(2)
             _end(f"no step for {seconds:.0f} seconds; run the same command again to go on", HUNG)
 
 

@@ -24,6 +24,12 @@ def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+def free_port() -> int:
+    """Of the loopback interface; found by another process, since the tests' own has no sockets."""
+    code = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])"
+    return int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout)
+
+
 # For `python`, with how, n and a ptune command line: at its n-th step the process kills itself ("kill"), or says that it is
 # there and waits for a line ("hold").
 STOPS = """

@@ -11,7 +11,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from processes import python, wait_for
+from processes import free_port, wait_for
 
 INSTALL = "SLURM is not installed: apt-get install slurm-wlm munge"
 NODES = ("n1", "n2")
@@ -97,7 +97,7 @@ class Cluster:
 
     def _configure(self) -> None:
         folder, host = self._folder, socket.gethostname().partition(".")[0]
-        controller, *ports = _free_ports(1 + len(NODES))
+        controller, *ports = [free_port() for _ in range(1 + len(NODES))]
         for name in ("state", *(f"spool.{name}" for name in NODES)):
             (folder / name).mkdir(mode=0o700)
         key = folder / "munge.key"
@@ -110,15 +110,3 @@ class Cluster:
     def _run(self, *command: object, check: bool = True) -> str:
         words = [str(word) for word in command]
         return subprocess.run(words, env=self.environment, check=check, stdout=subprocess.PIPE, text=True).stdout
-
-
-def _free_ports(count: int) -> list[int]:
-    """Found by another process: this one may open no socket."""
-    code = """
-        import socket, sys
-        for probe in [socket.socket() for _ in range(int(sys.argv[1]))]:
-            probe.bind(("127.0.0.1", 0))
-            print(probe.getsockname()[1])
-    """
-    with python(code, count) as process:
-        return [int(port) for port in process.communicate()[0].split()]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from processes import free_port
 
 from ptune_cli.t5.config import parameter_shapes
 from ptune_cli.t5.sharding import axes_of
@@ -32,12 +33,6 @@ def result(process: subprocess.Popen):
     out, error = process.communicate()
     assert process.returncode == 0, error
     return json.loads(out.splitlines()[-1])  # gloo has something to say first
-
-
-def free_port() -> int:
-    """Of the loopback interface; found by another process, since this one has no sockets."""
-    code = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])"
-    return int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout)
 
 
 def two_processes(**options) -> list[subprocess.Popen]:
