@@ -16,7 +16,7 @@ def python(code, *arguments, **options):
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
-def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(holds: Callable[[], bool], seconds: float = 180) -> None:
     """Fails if it does not hold within this time."""
     until = time.monotonic() + seconds
     while not holds():

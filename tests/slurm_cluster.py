@@ -84,7 +84,7 @@ class Cluster:
         """Send a signal to the processes of a job, as SLURM does before its time is over."""
         self._run("scancel", f"--signal={name}", number)
 
-    def finish(self, number: str, seconds: float = 60) -> dict[str, str]:
+    def finish(self, number: str, seconds: float = 180) -> dict[str, str]:
         """The job's state when it has ended for good; a requeued job does not wait for its two minutes."""
 
         def ended() -> bool:

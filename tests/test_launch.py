@@ -158,7 +158,7 @@ def launching(model: Path, run: Path, *flags: str):
 
 def until(launcher, run: Path, reached: int) -> None:
     """Wait for a step of a run; or for its end, for which the test has not waited."""
-    wait_for(lambda: step(run) >= reached or launcher.poll() is not None, 120)
+    wait_for(lambda: step(run) >= reached or launcher.poll() is not None)
 
 
 @pytest.fixture(scope="module")
