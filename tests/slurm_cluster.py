@@ -69,11 +69,14 @@ class Cluster:
         wait_for(lambda: self._run("sinfo", "--noheader", "--format=%T").split() == ["idle"], 30)
 
     def stop(self) -> None:
-        """End every job, then the daemons."""
-        self._run("scancel", "--user=root", "--full", "--signal=KILL", check=False)
-        for file in (*self._folder.glob("slurm*.pid"), self._folder / "munge.pid"):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                os.kill(int(file.read_text()), signal.SIGTERM)
+        """Cancel every job, wait for the end of its processes, and end the daemons."""
+        try:
+            self._run("scancel", "--user=root", check=False)
+            wait_for(lambda: not self._run("squeue", "--noheader", check=False), 60)
+        finally:
+            for file in (*self._folder.glob("slurm*.pid"), self._folder / "munge.pid"):
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    os.kill(int(file.read_text()), signal.SIGTERM)
 
     def job(self, number: str) -> dict[str, str]:
         """What SLURM says of a job: JobState, ExitCode, Restarts, ..."""
