@@ -105,15 +105,20 @@ class BaseModel:
 
         UserError for whatever is missing, of another shape, or damaged.
         """
-        placement, samples = placement or Placement.of(), Samples()
-        put = partial(_put, placement, samples)
-        folder, config, vocabulary = self.folder(), self.sizes(), self.load_vocabulary()
+        placement, config, vocabulary = placement or Placement.of(), self.sizes(), self.load_vocabulary()
         check_vocabulary(vocabulary, config)
+        params, mark = self.read(placement)
+        return Frozen(self.checkpoint, config, params, vocabulary, mark, placement)
+
+    def read(self, placement: Placement) -> tuple[dict, str]:
+        """The weights, placed, and their fingerprint. Of several processes each reads what its own devices need."""
+        folder, samples = self.folder(), Samples()
+        put = partial(_put, placement, samples)
         if huggingface.is_huggingface(folder):
             _, flat = huggingface.read(folder, self.weights_dtype, put)
         else:
-            flat = t5x.read(folder, config, self.weights_dtype, put)
-        return Frozen(self.checkpoint, config, nested(flat), vocabulary, samples.digest(of_every_process), placement)
+            flat = t5x.read(folder, self.sizes(), self.weights_dtype, put)
+        return nested(flat), samples.digest(of_every_process)
 
 
 def _put(placement: Placement, samples: Samples, name: str, shape: tuple[int, ...], read: Read) -> jax.Array:

@@ -11,7 +11,6 @@ import time
 
 import jax
 from jax._src import distributed  # the store has no public name; Orbax and MaxText come by it in the same way
-from jax.errors import JaxRuntimeError
 
 from ptune_cli.errors import RunFailure, exit_code
 
@@ -46,7 +45,7 @@ def _me() -> str:
     return f"process {jax.process_index()} failed:"
 
 
-def of_peer(error: JaxRuntimeError) -> RunFailure | None:
+def of_peer(error: BaseException) -> RunFailure | None:
     """What to say instead, if it is that another process is gone; None for an error of this process's own."""
     if not any(word in str(error).lower() for word in PEER):
         return None

@@ -21,7 +21,7 @@ def placement(asked: str | None, config: T5Config, weight_bytes: int) -> Placeme
     """
     count = len(jax.devices())
     if asked is None:
-        return Placement.of(*_smallest_split(config, weight_bytes, count))
+        return Placement.of(*smallest_split(config, weight_bytes, count))
     found = WRITTEN.fullmatch(asked.replace(" ", ""))
     if not found or "0" in found.groups():
         raise UserError(f"mesh is '{asked}', expected data=N,model=M", _choices(config, count))
@@ -33,14 +33,14 @@ def placement(asked: str | None, config: T5Config, weight_bytes: int) -> Placeme
     return Placement.of(data, model)
 
 
-def _smallest_split(config: T5Config, weight_bytes: int, count: int) -> tuple[int, int]:
+def smallest_split(config: T5Config, weight_bytes: int, count: int) -> tuple[int, int]:
     """The most parts of a batch that leave every device room for its part of the weights."""
-    meshes = list(_meshes(config, count))
+    possible = list(meshes(config, count))
     room = FOR_WEIGHTS * memory_bytes()
-    return next((mesh for mesh in meshes if weight_bytes / mesh[1] <= room), meshes[-1])
+    return next((mesh for mesh in possible if weight_bytes / mesh[1] <= room), possible[-1])
 
 
-def _meshes(config: T5Config, count: int) -> Iterator[tuple[int, int]]:
+def meshes(config: T5Config, count: int) -> Iterator[tuple[int, int]]:
     """(data, model) of all meshes that this model can be split over, the least split first."""
     return ((count // n, n) for n in range(1, count + 1) if count % n == 0 and not _undivided(config, n))
 
@@ -51,4 +51,4 @@ def _undivided(config: T5Config, model: int) -> list[str]:
 
 
 def _choices(config: T5Config, count: int) -> str:
-    return "have: " + "; ".join(f"data={data},model={model}" for data, model in _meshes(config, count))
+    return "have: " + "; ".join(f"data={data},model={model}" for data, model in meshes(config, count))

@@ -16,18 +16,18 @@ def python(code, *arguments, **options):
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
+def free_port() -> int:
+    """Of the loopback interface; found by another process, since the tests' own has no sockets."""
+    code = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])"
+    return int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout)
+
+
 def wait_for(holds: Callable[[], bool], seconds: float = 180) -> None:
     """Fails if it does not hold within this time."""
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, f"not within {seconds} s"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    """Of the loopback interface; found by another process, since the tests' own has no sockets."""
-    code = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])"
-    return int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout)
 
 
 # For `python`, with how, n and a ptune command line: at its n-th step the process kills itself ("kill"), or says that it is

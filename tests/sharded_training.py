@@ -1,6 +1,6 @@
 """A program for processes with several devices each: trains a tiny bank on a mesh, and prints what came of it as JSON.
 
-python sharded_training.py '{"mesh": [2, 4], "packing": true, ...}'
+python sharded_training.py '{"meshes": [[2, 4]], "packing": true, ...}'
 """
 
 import json

@@ -9,9 +9,10 @@ from ptune_cli.config import reading
 
 GIN = Path(__file__).parent.parent / "gin"
 GIN_FILES = sorted(path.relative_to(GIN).as_posix() for path in GIN.rglob("*.gin"))
+BUILT = [name for name in GIN_FILES if not name.startswith("launch/")]  # which need a flag or two: test_launch_presets.py
 
 
-@pytest.mark.parametrize("name", GIN_FILES)
+@pytest.mark.parametrize("name", BUILT)
 def test_every_gin_file_builds(name, tmp_path):
     """What a run file configures is a command; any other file, classes that it configures whole. Every setting is used.
 

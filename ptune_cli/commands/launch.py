@@ -6,7 +6,9 @@ from pathlib import Path
 
 from ptune_cli.errors import UserError
 from ptune_cli.launchers.command_line import explained
+from ptune_cli.launchers.gcloud import Gcloud
 from ptune_cli.launchers.job import Job, Plan, job_name
+from ptune_cli.launchers.jobset import JobSet
 from ptune_cli.launchers.local import Local
 from ptune_cli.launchers.slurm import Slurm
 
@@ -27,7 +29,7 @@ class Launch:
     """
 
     command: tuple[str, ...] = field(default=(), metadata={"positional": True})  # of ptune, behind --
-    launcher: Local | Slurm
+    launcher: Local | Slurm | JobSet | Gcloud
     name: str | None = None  # of the job; default: the command and its output folder, as train-demo
     folder: str | None = None  # of its script and logs; default: launches/NAME beside the output folder
     dry_run: bool = field(default=False, metadata={"saved": False})  # print the files and commands, and stop

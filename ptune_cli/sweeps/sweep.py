@@ -6,6 +6,7 @@ from pathlib import Path
 from ptune_cli.errors import UserError
 from ptune_cli.gin_text import shown
 from ptune_cli.launchers.job import Job, job_name
+from ptune_cli.launchers.jobset import JobSet
 from ptune_cli.launchers.slurm import Slurm
 from ptune_cli.reports import sweep_figure, sweep_table
 from ptune_cli.reports.sweep_results import Part, collect
@@ -39,7 +40,7 @@ class Sweep:
     also_over: tuple[str, ...] = ()  # more axes, which come first; one of the same name in `over` gives way
     jobs: int = 1  # runs at once
     share: str | None = None  # I/N: only run I, I+N, I+2N, ... from 0, for processes on N machines
-    launcher: Slurm | None = None  # what starts the shares elsewhere; default: it runs here
+    launcher: Slurm | JobSet | None = None  # what starts the shares elsewhere; default: it runs here
     shares: int = 1  # jobs of the launcher
     dry_run: bool = field(default=False, metadata={"saved": False})  # list the points (or the launcher's files), and stop
     json: bool = field(default=False, metadata={"saved": False})  # print the results as JSON
@@ -79,7 +80,7 @@ class Sweep:
         named = {axis.partition("=")[0] for axis in self.also_over}
         return (*self.also_over, *(axis for axis in self.over if axis.partition("=")[0] not in named))
 
-    def _launch(self, launcher: Slurm, most: int) -> int:
+    def _launch(self, launcher: Slurm | JobSet, most: int) -> int:
         """Have it run elsewhere, in `most` jobs at most."""
         given = {"output": self.output, "jobs": str(self.jobs)}
         given |= {name: shown(value) for name in ("base", "over", "also_over") if (value := getattr(self, name))}
