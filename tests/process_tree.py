@@ -23,6 +23,16 @@ def below(pid: int) -> list[int]:
     return found[1:]
 
 
+def told(**variables: str) -> list[int]:
+    """The processes in whose environment these are; oldest first."""
+    wanted, found = {f"{name}={value}".encode() for name, value in variables.items()}, []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if wanted <= set((folder / "environ").read_bytes().split(b"\0")):
+                found.append(int(folder.name))
+    return sorted(found)
+
+
 def alive(pid: int) -> bool:
     """Whether it runs: neither ended nor waiting to be buried."""
     try:
@@ -52,4 +62,5 @@ def _inodes(pids: list[int]) -> set[str]:
 def _address(text: str) -> str:
     """Of 0100007F:1F90: words of four bytes, each the other way around."""
     words = bytes.fromhex(text.partition(":")[0])
-    return str(ipaddress.ip_address(b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4))))
+    found = ipaddress.ip_address(b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4)))
+    return str(getattr(found, "ipv4_mapped", None) or found)

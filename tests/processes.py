@@ -22,7 +22,7 @@ def free_port() -> int:
     return int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout)
 
 
-def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(holds: Callable[[], bool], seconds: float = 180) -> None:
     """Fails if it does not hold within this time."""
     until = time.monotonic() + seconds
     while not holds():

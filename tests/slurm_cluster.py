@@ -11,7 +11,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from processes import python, wait_for
+from processes import free_port, wait_for
 
 INSTALL = "SLURM is not installed: apt-get install slurm-wlm munge"
 NODES = ("n1", "n2")
@@ -69,27 +69,25 @@ class Cluster:
         wait_for(lambda: self._run("sinfo", "--noheader", "--format=%T").split() == ["idle"], 30)
 
     def stop(self) -> None:
-        """End every job, then the daemons."""
-        self._run("scancel", "--user=root", "--full", "--signal=KILL", check=False)
-        for file in (*self._folder.glob("slurm*.pid"), self._folder / "munge.pid"):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                os.kill(int(file.read_text()), signal.SIGTERM)
+        """Cancel every job, wait for the end of its processes, and end the daemons."""
+        try:
+            self._run("scancel", "--user=root", check=False)
+            wait_for(lambda: not self._run("squeue", "--noheader", check=False), 60)
+        finally:
+            for file in (*self._folder.glob("slurm*.pid"), self._folder / "munge.pid"):
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    os.kill(int(file.read_text()), signal.SIGTERM)
 
     def job(self, number: str) -> dict[str, str]:
         """What SLURM says of a job: JobState, ExitCode, Restarts, ..."""
         words = self._run("scontrol", "show", "job", "--oneliner", number).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
-    def processes(self, number: str) -> list[int]:
-        """The process ids of the tasks of a job's step, by their rank."""
-        rows = [line.split() for line in self._run("scontrol", "listpids", f"{number}.0").splitlines()[1:]]
-        return [int(pid) for pid, *_, rank in rows]
-
     def signal(self, number: str, name: str) -> None:
         """Send a signal to the processes of a job, as SLURM does before its time is over."""
         self._run("scancel", f"--signal={name}", number)
 
-    def finish(self, number: str, seconds: float = 60) -> dict[str, str]:
+    def finish(self, number: str, seconds: float = 180) -> dict[str, str]:
         """The job's state when it has ended for good; a requeued job does not wait for its two minutes."""
 
         def ended() -> bool:
@@ -102,7 +100,7 @@ class Cluster:
 
     def _configure(self) -> None:
         folder, host = self._folder, socket.gethostname().partition(".")[0]
-        controller, *ports = _free_ports(1 + len(NODES))
+        controller, *ports = [free_port() for _ in range(1 + len(NODES))]
         for name in ("state", *(f"spool.{name}" for name in NODES)):
             (folder / name).mkdir(mode=0o700)
         key = folder / "munge.key"
@@ -115,15 +113,3 @@ class Cluster:
     def _run(self, *command: object, check: bool = True) -> str:
         words = [str(word) for word in command]
         return subprocess.run(words, env=self.environment, check=check, stdout=subprocess.PIPE, text=True).stdout
-
-
-def _free_ports(count: int) -> list[int]:
-    """Found by another process: this one may open no socket."""
-    code = """
-        import socket, sys
-        for probe in [socket.socket() for _ in range(int(sys.argv[1]))]:
-            probe.bind(("127.0.0.1", 0))
-            print(probe.getsockname()[1])
-    """
-    with python(code, count) as process:
-        return [int(port) for port in process.communicate()[0].split()]

@@ -41,7 +41,7 @@ def test_it_is_done_when_all_are_and_what_they_print_is_told_apart():
 
 @pytest.mark.parametrize(
     ("end", "code"),
-    [("exit(2)", 2), ("exit(1)", 1), ("os._exit(74)", 74), ("os.kill(os.getpid(), signal.SIGKILL)", 137)],
+    [("exit(2)", 2), ("os.kill(os.getpid(), signal.SIGKILL)", 137)],
 )
 def test_the_first_that_fails_ends_all_and_says_how(end, code):
     with python(GANG, WAITS, fails(end)) as gang:
@@ -49,8 +49,14 @@ def test_the_first_that_fails_ends_all_and_says_how(end, code):
     assert gang.returncode == code
 
 
+def test_one_that_is_told_of_another_s_mistake_may_end_before_it():
+    with python(GANG, fails("time.sleep(1); exit(2)"), fails("exit(1)")) as gang:
+        gang.communicate(timeout=30)
+    assert gang.returncode == 2
+
+
 @pytest.mark.parametrize(("codes", "expected"), [([1, -9], -9), ([-6, 1], 1), ([134, 2], 2), ([75, 1], 75), ([], 0)])
-def test_of_two_that_fail_at_once_the_one_that_could_not_have_come_from_the_other_counts(codes, expected):
+def test_of_several_that_fail_the_one_that_could_not_have_come_from_the_other_counts(codes, expected):
     assert cause(codes) == expected
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pytest
 from process_tree import alive, below, listening
 from processes import python, wait_for
 from same_run import metrics, prompts, starts, step
+
+from ptune_cli.launchers.job import Job
+from ptune_cli.launchers.slurm import Slurm
 
 TESTS = Path(__file__).parent  # the module of the task is found in the current folder
 PTUNE = "import sys; from ptune_cli import cli; sys.exit(cli.main(sys.argv[1:]))"
@@ -36,7 +40,8 @@ set -e
 source 'my venv/bin/activate'
 set +e
 
-srun --kill-on-bad-exit=1 --label --cpus-per-task=8 python -P -m ptune_cli.cli train --gin runs/demo.gin --output 'out/demo run'
+srun --kill-on-bad-exit=0 --wait=60 --label --cpus-per-task=8 \
+python -P -m ptune_cli.cli train --gin runs/demo.gin --output 'out/demo run'
 code=$?
 if [ $code -eq 74 ] || [ $code -eq 75 ] || [ $code -gt 128 ]; then
   if [ "${{SLURM_RESTART_COUNT:-0}}" -lt 20 ]; then
@@ -90,7 +95,7 @@ def test_a_sweep_is_submitted_as_an_array_of_its_shares(ptune, tmp_path, monkeyp
     assert "#SBATCH --output=out/rates/launches/sweep-rates-%A_%a.log" in lines and "#SBATCH --no-requeue" in lines
     again = """--output out/rates --jobs 1 --base '('"'"'runs/demo.gin'"'"',)'"""
     over = """--over '('"'"'optimizer.learning_rate=0.1 0.3 0.5'"'"',)' --share "$SLURM_ARRAY_TASK_ID/3\""""
-    assert lines[-3] == f"srun --kill-on-bad-exit=1 python -P -m ptune_cli.cli sweep {again} {over}"
+    assert lines[-3] == f"srun --kill-on-bad-exit=0 --wait=60 python -P -m ptune_cli.cli sweep {again} {over}"
     assert lines[-1] == "sbatch --parsable out/rates/launches/sweep-rates.sbatch"
     assert not (tmp_path / "out").exists()
 
@@ -129,6 +134,22 @@ def test_without_slurm_a_submission_says_where_its_script_is(ptune, tmp_path, mo
     assert Path(script).read_text().startswith("#!/bin/bash\n")
 
 
+@pytest.mark.parametrize("code", [0, 1, 2, 74, 75, 134, 137])
+@pytest.mark.parametrize(("restarts", "most"), [(0, 0), (0, 2), (1, 2), (2, 2)])
+def test_a_job_is_requeued_for_what_may_end_otherwise_and_not_too_often(tmp_path, code, restarts, most):
+    """The batch script as bash runs it, with an srun that ends with a code and an scontrol that writes down what it is given."""
+    script = Slurm(max_requeues=most).plan(Job("a", ("train",), tmp_path)).files[tmp_path / "a.sbatch"]
+    (tmp_path / "a.sbatch").write_text(script.replace("sleep 300", "true"))
+    for name, does in {"srun": f"exit {code}", "scontrol": 'echo "$@" > requeued'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": str(restarts)}
+    assert subprocess.run(["bash", "a.sbatch"], cwd=tmp_path, env=variables, capture_output=True).returncode == code
+    again = code in (74, 75, 134, 137) and restarts < most
+    assert (tmp_path / "requeued").exists() == again
+    assert not again or (tmp_path / "requeued").read_text() == "requeue 7\n"
+
+
 def launching(model: Path, run: Path, *flags: str):
     """The process of a launcher of two."""
     command = ("launch", "--launcher", "local", "--", *model_folder.train(model, run, *model_folder.LONG, *flags))
@@ -137,7 +158,7 @@ def launching(model: Path, run: Path, *flags: str):
 
 def until(launcher, run: Path, reached: int) -> None:
     """Wait for a step of a run; or for its end, for which the test has not waited."""
-    wait_for(lambda: step(run) >= reached or launcher.poll() is not None, 120)
+    wait_for(lambda: step(run) >= reached or launcher.poll() is not None)
 
 
 @pytest.fixture(scope="module")
@@ -156,18 +177,21 @@ def assert_same(run: Path, whole: Path) -> None:
     assert metrics(run) == metrics(whole)
 
 
-@pytest.mark.parametrize("index", [0, 1])
-def test_when_a_process_is_killed_all_start_again_and_end_as_if_it_had_not_been(model, whole, tmp_path, index):
-    run = tmp_path / "run"
+def test_when_a_process_is_killed_all_start_again_and_end_as_if_it_had_not_been(model, whole, tmp_path):
+    run, choose = tmp_path / "run", random.Random(0)
     with launching(model, run) as launcher:
-        until(launcher, run, random.Random(index).randrange(20, 150))
-        killed = below(launcher.pid)
-        os.kill(killed[index], signal.SIGKILL)
+        for index, least, most in ((1, 20, 100), (0, 120, 250)):
+            until(launcher, run, choose.randrange(least, most))
+            killed = below(launcher.pid)
+            os.kill(killed[index], signal.SIGKILL)
+            wait_for(lambda killed=killed: not any(map(alive, killed)))
         _, errors = launcher.communicate()
     assert launcher.returncode == 0, errors
-    assert errors.count("ptune: a process ended with signal 9: restart 1 of 3") == 1
-    assert not any(map(alive, killed))
-    assert starts(run) == 2
+    assert [line for line in errors.splitlines() if line.startswith("ptune: ")] == [
+        "ptune: a process ended with signal 9: restart 1 of 3",
+        "ptune: a process ended with signal 9: restart 2 of 3",
+    ]
+    assert starts(run) == 3
     assert_same(run, whole)
 
 

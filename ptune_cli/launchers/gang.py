@@ -17,32 +17,33 @@ from ptune_cli.launchers.lines import Lines
 from ptune_cli.launchers.signals import Signals
 
 LOOK = 0.05  # seconds between two looks at the processes
-BY_THEMSELVES = 2.0  # seconds that the others have to end after the first
+BY_THEMSELVES = 4.0  # seconds that the others have to end after the first that failed
 TOLD = 5.0  # and after SIGTERM, before SIGKILL
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _LIBC = ctypes.CDLL(None)  # loaded before the fork
 
 
 def run(commands: Sequence[Sequence[str]], asked: Signals) -> int:
-    """Start them and see them to their end. Returns 0, or the exit code (a signal is negative) of the first that failed.
+    """Start them and see them to their end. Returns 0, or the exit code (a signal is negative) of the one that failed first.
 
     What they print goes to standard error, each line behind the number of its process; but what process 0 prints on standard
     output goes there as it is. The signal that was asked for is passed on, once.
     """
     passed_on = False
     with Gang(commands) as gang:
-        while None in (codes := gang.codes()) and not any(codes):
+        while None in (codes := gang.codes()) and not any(codes):  # not one has failed
             if asked.first and not passed_on:
                 gang.pass_on(asked.first)
                 passed_on = True
             gang.relay(LOOK)
-        return cause([code for code in codes if code])
+        gang.wait(BY_THEMSELVES)
+        return cause([code for code in gang.codes() if code])
 
 
 def cause(codes: Sequence[int]) -> int:
-    """Of processes that failed between two looks, the one because of which the others did. 0 of none.
+    """Of processes that ended by themselves, the one because of which the others did. 0 of none.
 
-    Where a process is killed, a collective of its peers raises an exception (1), or JAX aborts them.
+    It may end last, so as to say why. Its peers end with 1, as their collective or it itself tells them, or JAX aborts them.
     """
     consequences = {1: 1, -signal.SIGABRT: 2, 128 + signal.SIGABRT: 2}
     return min(codes, key=lambda code: consequences.get(code, 0), default=0)
@@ -76,15 +77,20 @@ class Gang:
             if not key.data.read():
                 self._pipes.unregister(key.fileobj)
 
+    def wait(self, seconds: float) -> None:
+        """Until all have ended, or so long."""
+        until = time.monotonic() + seconds
+        while None in self.codes() and time.monotonic() < until:
+            self.relay(LOOK)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         try:
             if error is None:
-                self._wait(BY_THEMSELVES)
                 self._signal(signal.SIGTERM)
-                self._wait(TOLD)
+                self.wait(TOLD)
         finally:
             self._kill()
 
@@ -103,11 +109,6 @@ class Gang:
         pipe = process.stdout or process.stderr
         assert pipe
         self._pipes.register(pipe, selectors.EVENT_READ, Lines(pipe, number))
-
-    def _wait(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while None in self.codes() and time.monotonic() < until:
-            self.relay(LOOK)
 
     def _signal(self, number: int) -> None:
         for process in self._processes:

@@ -59,6 +59,11 @@ class Plan:
 class Launcher(Protocol):
     """One way to get machines."""
 
+    @property
+    def processes(self) -> int:
+        """How many run a job together."""
+        ...
+
     def plan(self, job: Job) -> Plan:
         """Files and command lines. UserError for a job or a machine that cannot be."""
         ...

@@ -12,8 +12,7 @@ from ptune_cli.launchers.command_line import argv
 from ptune_cli.launchers.job import Job, Plan
 from ptune_cli.launchers.signals import signals
 
-HUNG = 74  # what a process ends with that has waited too long for another
-INTERRUPTED = 130
+HUNG, ABORTED = 74, 134  # what a process ends with that has waited too long for another, or learns that another is gone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +44,7 @@ class Local:
                 if code in (0, 1, 2):
                     return code
                 if asked.first:
-                    return INTERRUPTED if asked.first == signal.SIGINT else 75
+                    return 130 if asked.first == signal.SIGINT else 75
                 if not _died(code):
                     break
                 _say(code, start, self.max_restarts)
@@ -77,7 +76,7 @@ def free_port() -> int:
 
 def _died(code: int) -> bool:
     """Whether a process ended in a way that it may not end in again."""
-    return code == HUNG or code < 0 or code > INTERRUPTED
+    return code < 0 or code in (HUNG, ABORTED)
 
 
 def _say(code: int, starts: int, most: int) -> None:

@@ -11,6 +11,9 @@ from ptune_cli.errors import UserError
 from ptune_cli.launchers.command_line import argv
 from ptune_cli.launchers.job import Job, Plan
 
+# Seconds that processes have to end after the first. SLURM's own way, at once, would kill the one whose mistake it was, which
+# tells the others first; and a kill is no exit code to stop at.
+WAIT = 60
 # 74: hung; 75: told to stop, and saved; above 128: killed, or a peer was. The others would end in the same way again.
 _AGAIN = """\
 code=$?
@@ -61,7 +64,7 @@ class Slurm:
 
     @property
     def processes(self) -> int:
-        """Of a job, together."""
+        """How many run a job together."""
         return self.nodes * self.tasks_per_node
 
     def plan(self, job: Job) -> Plan:
@@ -114,7 +117,7 @@ class Slurm:
 
     def _srun(self, job: Job) -> str:
         command = argv(job.command, python=self.python or sys.executable)
-        srun = ["srun", "--kill-on-bad-exit=1"]
+        srun = ["srun", "--kill-on-bad-exit=0", f"--wait={WAIT}"]
         if self.processes > 1:
             srun.append("--label")
         if self.cpus_per_task:  # which a step does not take from its job

@@ -27,7 +27,7 @@ class Sweep:
     stop the others: of a bank that fails, each point runs alone.
 
     On a cluster, `--launcher slurm --shares 4` submits it as four jobs, each of which runs a fourth of the runs (`--share 0/4`,
-    ...) and none waits for another. Which ends last compares; so does the command without a launcher, whenever it is run.
+    ...) and none waits for another. The one that ends last compares; so does the command without a launcher, at any time.
 
     Example: ptune sweep --gin sweeps/figure1.gin
     Example: ptune sweep --base runs/demo.gin --over "prompt.length=1 5 20" --output runs/lengths
