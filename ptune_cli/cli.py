@@ -37,8 +37,8 @@ _USAGE = """usage: ptune COMMAND [--gin FILE] [--NAME VALUE] ...
 ptune COMMAND --help      the flags of a command, and an example
 ptune --version           the version
 
-exit codes: 0 done; 1 the run failed; 2 a mistake in what was asked for; 74 one of several processes got nowhere, 75 told to
-stop (SIGTERM), and saved: after both run the same command again to go on; 130 interrupted (^C)
+exit codes: 0 done; 1 the run failed; 2 a mistake in what was asked for; 74 one of several processes hung; 75 told to stop
+(SIGTERM), and saved (after 74 or 75 run the same command again to go on); 130 interrupted (^C)
 
 for example: ptune train --gin runs/demo.gin --steps 200
 """

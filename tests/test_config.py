@@ -238,3 +238,5 @@ def test_a_gin_file_is_found_by_path_by_search_path_and_among_those_shipped(monk
         ]
     ]
     assert steps == [1, 1, 2, 3, 3]
+    monkeypatch.setenv("PTUNE_GIN_PATH", os.pathsep.join(["nowhere", "mine"]))
+    assert config.load(Fit, ["runs/x.gin"])[0].steps == 2

@@ -182,8 +182,18 @@ def test_the_users_gin_files_go_along_and_those_that_ship_do_not(tmp_path, monke
     items = [{"key": "0.gin", "path": "mine/a.gin"}, {"key": "1.gin", "path": "mine/b.gin"}]
     assert gin["configMap"] == {"name": "xl", "items": items}
     mount = next(mount["mountPath"] for mount in container(manifest)["volumeMounts"] if mount["name"] == "gin")
-    assert container(manifest)["command"][2:4] == ["--gin_search_paths", mount]
+    assert container(manifest)["env"] == [{"name": "PTUNE_GIN_PATH", "value": mount}]
     assert not list(structural_schema.errors(manifest, SCHEMA))
+
+
+def test_the_gin_files_of_a_sweep_go_along_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("base", "a", "b"):
+        (tmp_path / f"{name}.gin").write_text(f"# {name}\n")
+    flags = ("--base", "('base.gin', 'runs/demo.gin')", "--over", "('gin=a.gin b.gin', 'tasks=boolq')")
+    config, *shares = manifests(launcher(), replace(JOB, command=("sweep", *flags), shares=2))
+    assert sorted(config["data"].values()) == ["# a\n", "# b\n", "# base\n"]
+    assert len(shares) == 2
 
 
 def test_results_are_on_a_claim_or_in_a_bucket():

@@ -22,7 +22,7 @@ from ptune_cli.errors import UserError, nearest
 COMMON_HELP = (
     ("  --gin FILE", "read a gin file (again for more: the later wins); --gin_file is the same"),
     ("  --gin.NAME VALUE", "set any parameter, --gin.optimizer.Adam.b1 0.8, or macro, --gin.LR 0.1"),
-    ("  --gin_search_paths FOLDER,...", "where else to look for gin files"),
+    ("  --gin_search_paths FOLDER,...", "where else to look for gin files (as in the variable PTUNE_GIN_PATH)"),
     ("  --explain", "print each value and where it was set (with --json: as JSON), and stop"),
     ("  --help", "print this, and stop"),
 )

@@ -1,4 +1,7 @@
-"""Where a gin file is looked for: the current folder, `--gin_search_paths`, then the folder that ships with ptune."""
+"""Where a gin file is looked for: the current folder, `--gin_search_paths`, PTUNE_GIN_PATH, the folder that ships with ptune.
+
+The variable, of folders with colons between them, is for commands that start others, whose flags they make themselves.
+"""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +19,8 @@ def find(name: str, search_paths: Sequence[str], origin: str = "") -> Path:
 
     Raises UserError with the nearest name; `origin` is the file and line of an include.
     """
-    folders = [Path(), *map(Path, search_paths), SHIPPED]
+    inherited = [folder for folder in os.environ.get("PTUNE_GIN_PATH", "").split(os.pathsep) if folder]
+    folders = [Path(), *map(Path, (*search_paths, *inherited)), SHIPPED]
     candidates = [folder / name for folder in folders]
     if name.startswith("gin/"):
         candidates.append(SHIPPED / name.removeprefix("gin/"))

@@ -52,6 +52,8 @@ def _container(settings: "JobSet", job: Job, name: str, share: int, accelerator:
     pairs = [pair.split("=", 1) for pair in settings.environment]
     if accelerator.is_tpu and settings.slices > 1:
         pairs.append(["JAX_COORDINATOR_PORT", str(PORT)])
+    if gin_files(job.command):
+        pairs.append(["PTUNE_GIN_PATH", GIN_FOLDER])
     mounts = [{"name": "results", "mountPath": FOLDER}]
     if gin_files(job.command):
         mounts.append({"name": "gin", "mountPath": GIN_FOLDER})
@@ -69,9 +71,7 @@ def _container(settings: "JobSet", job: Job, name: str, share: int, accelerator:
 def _arguments(settings: "JobSet", job: Job, name: str, share: int, accelerator: Accelerator) -> list[str]:
     """The command, with what only a machine of the cluster needs before its own flags, since nothing may follow a `--`."""
     command, *flags = [argument.replace("$(", "$$(") for argument in job.command]  # or Kubernetes would put a variable there
-    added = ["--gin_search_paths", GIN_FOLDER] if gin_files(job.command) else []
-    if job.shares > 1:
-        added += ["--share", f"{share}/{job.shares}"]
+    added = ["--share", f"{share}/{job.shares}"] if job.shares > 1 else []
     if not accelerator.is_tpu and settings.slices > 1:
         added += ["--processes.coordinator", f"{name}-slice-0-0.{name}:{PORT}", "--processes.count", str(settings.slices)]
         added += ["--processes.index", "$(JOB_COMPLETION_INDEX)"]

@@ -1,21 +1,22 @@
 """The user's own gin files, which have to go along to another machine; those that ship with ptune are there already."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ptune_cli.errors import UserError
 
+_NAMED = re.compile(r"[^\s,'\"=()\[\]]+\.gin\b")  # as in runs/a.gin; ('a.gin', 'b.gin'); --gin=a.gin; gin=a.gin b.gin
 _INCLUDE = re.compile(r"^include\s+['\"](.+)['\"]", re.MULTILINE)
 
 
 def gin_files(command: Sequence[str]) -> dict[str, str]:
-    """Path -> text of each file in this folder that the command reads with --gin, and of what those include.
+    """Path -> text of each gin file in this folder that the command names, in whatever flag, and of what those include.
 
     UserError for a file elsewhere: its path would mean nothing on the other machine.
     """
     found: dict[str, str] = {}
-    waiting = [name for name in _named(command)]
+    waiting = [name for argument in command for name in _NAMED.findall(argument)]
     while waiting:
         name = waiting.pop()
         path = Path(name)
@@ -28,10 +29,3 @@ def gin_files(command: Sequence[str]) -> dict[str, str]:
         found[name] = path.read_text()
         waiting += _INCLUDE.findall(found[name])
     return found
-
-
-def _named(command: Sequence[str]) -> Iterator[str]:
-    for i, argument in enumerate(command):
-        flag, equals, value = argument.partition("=")
-        if flag.replace("-", "_") in ("__gin", "__gin_file"):
-            yield value if equals else "".join(command[i + 1 : i + 2])
