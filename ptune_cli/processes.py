@@ -55,8 +55,8 @@ class Processes:
         if self.coordinator is not None:
             jax.distributed.initialize(self.coordinator, self.count, self.index, heartbeat_timeout_seconds=HEARTBEAT)
             return True
-        if _started_together():
-            jax.distributed.initialize(local_device_ids=_own_gpus(os.environ), heartbeat_timeout_seconds=HEARTBEAT)
+        if started_together(os.environ):
+            jax.distributed.initialize(local_device_ids=own_gpus(os.environ), heartbeat_timeout_seconds=HEARTBEAT)
             return True
         if find_spec("libtpu"):  # perhaps a TPU VM: JAX asks Google's metadata server
             try:
@@ -76,15 +76,14 @@ def _keep_quiet() -> None:
     os.dup2(2, 1)
 
 
-def _started_together() -> bool:
+def started_together(environment: Mapping[str, str]) -> bool:
     """Whether a launcher that JAX knows has started several of us."""
-    environment = os.environ
     counts = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "MEGASCALE_NUM_SLICES")  # of srun, of mpirun, of TPU slices
     several = any(int(environment.get(name) or 1) > 1 for name in counts)
     return several or "," in environment.get("TPU_WORKER_HOSTNAMES", "") or "," in environment.get("TPU_PROCESS_ADDRESSES", "")
 
 
-def _own_gpus(environment: Mapping[str, str]) -> list[int] | None:
+def own_gpus(environment: Mapping[str, str]) -> list[int] | None:
     """Which of the visible GPUs are this task's under SLURM, where JAX by itself takes one a task, by the task's number.
 
     A task that SLURM bound to its own GPUs, or that is alone on its node, has all that it sees; else tasks share them equally.

@@ -281,7 +281,9 @@ def test_a_tpu_deleted_by_someone_else_is_not_asked_for_again(cloud):
 def test_interrupting_leaves_the_command_running_and_the_same_launch_follows_it(cloud):
     """The first launch gets ^C while the command waits for the file `go`; the second prints its end, and starts nothing."""
     cloud.say(wait="until [ -e $STAND_IN/go ]; do sleep 0.05; done")
-    code = "import test_gcloud as t; t.launcher().run(t.JOB)"
+    # Tests that run in the background have inherited that ^C is nothing to them.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "import test_gcloud as t; t.launcher().run(t.JOB)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
     first = subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
