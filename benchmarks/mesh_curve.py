@@ -2,12 +2,15 @@
 
     python -m benchmarks.mesh_curve
 
-A small T5 with random weights, float32, on virtual devices of this machine's processor: one process with 1, 2, 4 and 8 of them, two
-processes with 1, 2 and 4 each, and every mesh of data x model that these make; each layout runs in processes of its own. Virtual
-devices share the machine's cores, so no step gets faster by more of them: its ratio to one device's says what splitting adds (programs
-of smaller products, sums over devices, and between processes a loopback connection), not what it saves on real devices. What a
-device sends is counted from the compiled program, for rings (benchmarks/collectives.py), and is what real devices would send, save
-for what their compilers merge (benchmarks/pod_table.py). That all meshes compute the same is checked by their losses.
+A small T5 with random weights, float32, on virtual devices of this machine's processor: one process with 1, 2, 4 and 8 of them,
+two processes with 1, 2 and 4 each, and every mesh of data x model that these make; each layout runs in processes of its own.
+
+Virtual devices share the machine's cores, so the seconds do not say how much faster real devices would be. What splitting adds
+(smaller products, sums over devices, between processes a loopback connection) shows in the processor's time, all threads of all
+processes: `ratio` is that of one device's. A step on several virtual devices may still end sooner than on one, which leaves
+cores idle. What a device sends is counted from the compiled program, for rings (benchmarks/collectives.py), and is
+what real devices would send, save for what their compilers merge (benchmarks/pod_table.py). That all meshes compute the same is
+checked by their losses.
 """
 
 import argparse
@@ -31,7 +34,8 @@ ROOT = Path(__file__).parents[1]
 LAYOUTS = "1x1,1x2,1x4,1x8,2x1,2x2,2x4"
 SAME = 1e-4  # of a loss
 SETTINGS = {"width": 256, "layers": 2, "rows": 16, "positions": 128, "prompt": 20, "steps": 7}
-CAPTION = "All virtual devices share this machine's cores: the ratio to one device says what splitting adds, not what it saves."
+CAPTION = """Virtual devices share this machine's cores: the ratio of CPU seconds to the first line's says
+what splitting adds, and the seconds say nothing of how fast as many real devices are."""
 Line = dict[str, Any]
 
 
@@ -44,9 +48,10 @@ def layout(processes: int, devices: int, settings: dict[str, int]) -> list[Line]
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     started = [_start(each, environment) for each in own]
-    printed, *_ = [_result(process) for process in started]
-    found = json.loads(next(line for line in printed.splitlines() if line.startswith("[{")))  # gloo says something too
-    return [{"processes": processes, "devices": devices, **each} for each in found]
+    found = [_result(process) for process in started]
+    together = [sum(line["cpu_seconds"] for line in lines) for lines in zip(*found, strict=True)]
+    own_lines = zip(found[0], together, strict=True)
+    return [{"processes": processes, "devices": devices, **line, "cpu_seconds": seconds} for line, seconds in own_lines]
 
 
 def _start(settings: dict[str, Any], environment: dict[str, str]) -> subprocess.Popen:
@@ -54,11 +59,11 @@ def _start(settings: dict[str, Any], environment: dict[str, str]) -> subprocess.
     return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def _result(process: subprocess.Popen) -> str:
+def _result(process: subprocess.Popen) -> list[Line]:
     out, error = process.communicate()
     if process.returncode:
         raise RuntimeError(error[-2000:])
-    return out
+    return json.loads(next(line for line in out.splitlines() if line.startswith("[{")))  # gloo says something too
 
 
 def free_port() -> int:
@@ -74,20 +79,20 @@ def completed(found: Sequence[Line], settings: dict[str, int]) -> list[Line]:
     if odd := [line for line in found if not abs(line["loss"] - first["loss"]) <= SAME * first["loss"]]:
         raise RuntimeError(f"the meshes do not compute the same: a loss of {first['loss']}, and {odd[0]}")
     common = settings | machine(ROOT) | {"versions": {"jax": jax.__version__}}
-    return [line | {"ratio": line["seconds"] / first["seconds"]} | common for line in found]
+    return [line | {"ratio": line["cpu_seconds"] / first["cpu_seconds"]} | common for line in found]
 
 
 def table(found: Sequence[Line]) -> Table:
     """A section for each layout, a line for each mesh."""
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0), caption=CAPTION, caption_justify="left")
-    for column in ("processes x devices", "data x model", "s/step", "ratio", "MB sent", "MB of weights"):
+    for column in ("processes x devices", "data x model", "s/step", "CPU s/step", "ratio", "MB sent", "MB of weights"):
         table.add_column(column, justify="right", no_wrap=True)
     for before, line in zip([found[0], *found], found, strict=False):
         if before["processes"] != line["processes"] or before["devices"] != line["devices"]:
             table.add_section()
         where = f"{line['processes']} x {line['devices']}", f"{line['data']} x {line['model']}"
         sizes = f"{line['sent_bytes'] / 1e6:.2f}", f"{line['weight_bytes'] / 1e6:.2f}"
-        table.add_row(*where, f"{line['seconds']:.3f}", f"{line['ratio']:.2f}", *sizes)
+        table.add_row(*where, f"{line['seconds']:.3f}", f"{line['cpu_seconds']:.3f}", f"{line['ratio']:.2f}", *sizes)
     return table
 
 

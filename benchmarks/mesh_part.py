@@ -1,8 +1,8 @@
-"""A process of `benchmarks/mesh_curve.py`: times the step of prompt tuning on each mesh of all devices, and prints a list of JSON.
+"""A process of `benchmarks/mesh_curve.py`: times the step of prompt tuning on each mesh of all devices, and prints JSON.
 
     python -m benchmarks.mesh_part '{"width": 64, "layers": 1, "rows": 8, "positions": 32, "prompt": 4, "steps": 3}'
 
-With "coordinator" and "process" it is one of two processes, of which the first prints.
+With "coordinator" and "process" it is one of two processes.
 """
 
 import json
@@ -39,7 +39,7 @@ def config_of(settings: Settings) -> T5Config:
 
 
 def measured(settings: Settings, data: int, model: int) -> dict[str, Any]:
-    """The step on one mesh. `sent_bytes` and `weight_bytes` are of one device."""
+    """The step on one mesh. `sent_bytes` and `weight_bytes` are of one device, `cpu_seconds` of all threads of this process."""
     placement = Placement.of(data, model)
     step = RandomStep(config_of(settings), settings["prompt"], placement=placement)
     batch = step.batch(settings["rows"], settings["positions"])
@@ -47,10 +47,14 @@ def measured(settings: Settings, data: int, model: int) -> dict[str, Any]:
     program = step.compile(batch)
     compiled = time.monotonic() - began
     loss = float(fetch(step([batch])["loss"])[0])  # of the step that is not timed: it compiles the update
+    used = time.process_time()
+    seconds = [_seconds(step, batch) for _ in range(settings["steps"])]
+    used = time.process_time() - used
     return {
         "data": data,
         "model": model,
-        "seconds": statistics.median(_seconds(step, batch) for _ in range(settings["steps"])),
+        "seconds": statistics.median(seconds),
+        "cpu_seconds": used / len(seconds),
         "sent_bytes": sent(program.as_text()),
         "weight_bytes": placement.bytes(step.params),
         "compile_seconds": compiled,
@@ -65,14 +69,13 @@ def _seconds(step: RandomStep, batch: Batch) -> float:
 
 
 def main() -> None:
-    """Measures, and prints what was found if this is the first process."""
+    """Measures, and prints a list of what was found."""
     settings = json.loads(sys.argv[1])
     if "process" in settings:
         jax.distributed.initialize(settings["coordinator"], 2, settings["process"], initialization_timeout=60)
     shapes = meshes(config_of(settings), len(jax.devices()))
     found = [measured(settings, *shape) for shape in shapes if settings["rows"] % shape[0] == 0]
-    if jax.process_index() == 0:
-        print(json.dumps(found), flush=True)
+    print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Bounds of a step of prompt tuning on TPU slices and machines with GPUs: computed from sizes and stated peaks, nothing is measured.
+"""Bounds of a step of prompt tuning on TPU slices and machines with GPUs: computed from sizes and stated peaks, not measured.
 
     python -m benchmarks.pod_table
 
-For T5 1.1 XL and XXL in bfloat16, on the mesh that a preset of gin/launch has and on the one that ptune picks without a flag: what a
-chip holds of weights and activations, how many operations of a step are its own (benchmarks/required_operations.py) and how
+For T5 1.1 XL and XXL in bfloat16, on the mesh that a preset of gin/launch has and on the one that ptune picks without one: what
+a chip holds of weights and activations, how many operations of a step are its own (benchmarks/required_operations.py) and how
 many bytes it sends (benchmarks/step_traffic.py; "merged": where the compiler adds gradients before it sums them over
 devices). A step takes no less than its operations at the chip's peak, and no less than its bytes over all of the chip's links at
 once (benchmarks/chip_figures.py); real steps reach neither, and a ring along one axis of a torus has only that axis' links.
