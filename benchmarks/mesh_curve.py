@@ -34,8 +34,9 @@ ROOT = Path(__file__).parents[1]
 LAYOUTS = "1x1,1x2,1x4,1x8,2x1,2x2,2x4"
 SAME = 1e-4  # of a loss
 SETTINGS = {"width": 256, "layers": 2, "rows": 16, "positions": 128, "prompt": 20, "steps": 7}
-CAPTION = """Virtual devices share this machine's cores: the ratio of CPU seconds to the first line's says
-what splitting adds, and the seconds say nothing of how fast as many real devices are."""
+CAPTION = """Devices: processes x virtual devices of each, all on this machine's cores. The ratio
+(of CPU seconds to the first line's) says what splitting adds; the seconds do not
+say how fast real devices are. Sent in a step, and held of weights: by a device."""
 Line = dict[str, Any]
 
 
@@ -85,7 +86,7 @@ def completed(found: Sequence[Line], settings: dict[str, int]) -> list[Line]:
 def table(found: Sequence[Line]) -> Table:
     """A section for each layout, a line for each mesh."""
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0), caption=CAPTION, caption_justify="left")
-    for column in ("processes x devices", "data x model", "s/step", "CPU s/step", "ratio", "MB sent", "MB of weights"):
+    for column in ("devices", "data x model", "s/step", "CPU s", "ratio", "MB sent", "MB held"):
         table.add_column(column, justify="right", no_wrap=True)
     for before, line in zip([found[0], *found], found, strict=False):
         if before["processes"] != line["processes"] or before["devices"] != line["devices"]:

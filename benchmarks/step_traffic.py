@@ -24,7 +24,7 @@ def sent_by_step(config: T5Config, shape: Shape, data: int, model: int, merged: 
     """Bytes that each device of a mesh data x model sends; rings, as benchmarks/collectives.py counts them.
 
     `merged` is the least for a compiler that adds the gradients of what several kernels read before devices tell each other, as
-    XLA's pass all-reduce-reassociate does, which the CPU's compiler has not: one sum for query, key and value, one for the MLP's
+    the TPU's does (benchmarks/tpu_program.py) and the CPU's does not: one sum for query, key and value, one for the MLP's
     factors, and one for what all layers of the decoder read of the encoder.
     """
     each = shape.rows // data * config.emb_dim * jnp.dtype(config.dtype).itemsize

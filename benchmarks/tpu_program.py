@@ -1,6 +1,6 @@
 """What the TPU's own compiler makes of a step of prompt tuning on a slice that is not here: bytes sent and held by a chip.
 
-    pip install --target build/libtpu libtpu
+    pip install --no-deps --target build/libtpu 'libtpu==0.0.42.*'  # the version that jax[tpu] names
     PYTHONPATH=build/libtpu python -m benchmarks.tpu_program xl v5litepod-16 data=4,model=4
 
 libtpu compiles for a topology by name, on any Linux machine. The step is that of benchmarks/pod_table.py, whose formula is told

@@ -3,16 +3,20 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks import collectives, pod_table
+import tiny
+
+from benchmarks import collectives, pod_table, tpu_program
 from benchmarks.mesh_part import config_of
 from benchmarks.model_sizes import config_of as t5
 from benchmarks.random_step import TARGETS
 from benchmarks.step_traffic import Shape, sent_by_step
 from ptune_cli.t5.config import parameter_count
+from ptune_cli.t5.sharding import Placement
 
 ROOT = Path(__file__).parents[1]
 SHAPE = Shape(rows=32, positions=612, targets=TARGETS, prompt=100)
@@ -91,5 +95,12 @@ def test_a_pods_bounds_are_of_one_chip():
     assert split["sending_seconds"] == pytest.approx(split["sent_bytes"] / 200e9)
     # 24 layers read with 5 kernels in the encoder, and with 2 in the decoder; merged with 2, and all of the decoder's with 1.
     assert split["sent_bytes"] / split["merged_bytes"] == pytest.approx((1 + 7 * 24 + 2 * 24) / (1 + 4 * 24 + 1), rel=0.01)
-    xxl = t5("xxl")
-    assert pod_table.weight_bytes(pod_table.replace(xxl, dtype="bfloat16"), 2, 8) == 2_784_707_584  # as XLA has it: test_sharding
+    xxl = replace(t5("xxl"), dtype="bfloat16")
+    assert pod_table.weight_bytes(xxl, 2, 8) == 2_784_707_584  # as XLA has it: tests/test_sharding.py
+
+
+def test_a_program_that_is_compiled_for_devices_elsewhere_is_told_beside_the_formula():
+    """On this one, as the TPU's compiler is not here."""
+    found = tpu_program.compiled(tiny.CONFIG, Shape(rows=2, positions=12, targets=TARGETS, prompt=5), Placement.of())
+    assert found["sent_bytes"] == found["formula_bytes"] == found["merged_bytes"] == 0
+    assert found["argument_bytes"] > 4 * parameter_count(tiny.CONFIG) and found["working_bytes"] > 0
