@@ -12,6 +12,7 @@ from flax.traverse_util import unflatten_dict
 from ptune_cli.data.batch import Batch
 from ptune_cli.t5.config import T5Config, parameter_shapes
 from ptune_cli.t5.model import T5
+from ptune_cli.t5.sharding import Placement
 from ptune_cli.training.loss import Tree, prompt_loss
 from ptune_cli.training.optimizer import Adafactor
 from ptune_cli.training.step import Step, start
@@ -56,23 +57,25 @@ def full_batch(vocabulary: int, positions: int, prompt: int, owners: Sequence[in
 
 
 class RandomStep:
-    """A bank of `count` random prompts [prompt, D] over random weights, and its step with the paper's optimizer."""
+    """A bank of `count` random prompts [prompt, D] over random weights, and its step with the paper's optimizer.
 
-    def __init__(self, config: T5Config, prompt: int, count: int = 1):
-        self.config, self.prompt = config, prompt
+    Weights for a mesh are made whole before they are split.
+    """
+
+    def __init__(self, config: T5Config, prompt: int, count: int = 1, placement: Placement | None = None):
+        self.config, self.prompt, self.placement = config, prompt, placement or Placement.of()
         self.names = [f"prompt-{k}" for k in range(count)]
         self.optimizer = Adafactor().build()
-        self.step = Step(prompt_loss(T5(config), self.names, z_loss=0.0), self.optimizer, self.names)
-        self.params = jax.block_until_ready(weights(config))
+        self.step = Step(prompt_loss(T5(config), self.names, z_loss=0.0), self.optimizer, self.names, self.placement)
+        self.params = jax.block_until_ready(self.placement.put(weights(config)))
         self.restart()
 
     def restart(self) -> None:
         """The first state again: a step that ran out of memory takes its state with it."""
         keys = jax.random.split(jax.random.key(1), len(self.names))
         shape = (self.prompt, self.config.emb_dim)
-        self.state = start(
-            {name: jax.random.normal(key, shape) for name, key in zip(self.names, keys, strict=True)}, self.optimizer
-        )
+        prompts = {name: jax.random.normal(key, shape) for name, key in zip(self.names, keys, strict=True)}
+        self.state = start(prompts, self.optimizer, self.placement)
 
     def batch(self, rows: int, positions: int) -> Batch:
         """`rows` full rows of each member."""

@@ -21,7 +21,7 @@ def placement(asked: str | None, config: T5Config, weight_bytes: int) -> Placeme
     """
     count = len(jax.devices())
     if asked is None:
-        return Placement.of(*smallest_split(config, weight_bytes, count))
+        return Placement.of(*smallest_split(config, weight_bytes, count, memory_bytes()))
     found = WRITTEN.fullmatch(asked.replace(" ", ""))
     if not found or "0" in found.groups():
         raise UserError(f"mesh is '{asked}', expected data=N,model=M", _choices(config, count))
@@ -33,10 +33,10 @@ def placement(asked: str | None, config: T5Config, weight_bytes: int) -> Placeme
     return Placement.of(data, model)
 
 
-def smallest_split(config: T5Config, weight_bytes: int, count: int) -> tuple[int, int]:
-    """The most parts of a batch that leave every device room for its part of the weights."""
+def smallest_split(config: T5Config, weight_bytes: int, count: int, memory: int) -> tuple[int, int]:
+    """The most parts of a batch that leave every device, of so many bytes, room for its part of the weights."""
     possible = list(meshes(config, count))
-    room = FOR_WEIGHTS * memory_bytes()
+    room = FOR_WEIGHTS * memory
     return next((mesh for mesh in possible if weight_bytes / mesh[1] <= room), possible[-1])
 
 

@@ -170,7 +170,6 @@ def test_a_mesh_has_to_split_heads_evenly():
     assert list(meshes(tiny.config(num_heads=6, mlp_dim=12), 12)) == [(12, 1), (6, 2)]
 
 
-def test_weights_are_split_as_little_as_there_is_room_for(monkeypatch):
-    monkeypatch.setattr("ptune_cli.mesh.memory_bytes", lambda: 100)
+def test_weights_are_split_as_little_as_there_is_room_for():
     config = tiny.config(num_heads=8)
-    assert [smallest_split(config, size, 8) for size in (50, 51, 200, 10_000)] == [(8, 1), (4, 2), (2, 4), (1, 8)]
+    assert [smallest_split(config, size, 8, memory=100) for size in (50, 51, 200, 10_000)] == [(8, 1), (4, 2), (2, 4), (1, 8)]
