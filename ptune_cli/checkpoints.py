@@ -96,6 +96,7 @@ class Checkpoints:
         args = ocp.args.Composite(state=ocp.args.StandardRestore(template), extras=ocp.args.JsonRestore())
         try:
             restored = self._manager.restore(step, args=args)
+            jax.tree.map(_check_shape, restored["state"], template)
         except Exception as error:  # Orbax has no error class of its own for what it cannot read
             raise self._unreadable(step, (str(error).splitlines() or [repr(error)])[0][:200]) from error
         return step, restored["state"], restored["extras"]
@@ -133,6 +134,12 @@ class Checkpoints:
         others = [other for other in self.steps if other != step]
         then = f"fall back to step {max(others)}" if others else "start again from step 0"
         return UserError(f"the checkpoint {self.folder / str(step)} cannot be read: {reason}", f"delete that folder to {then}")
+
+
+def _check_shape(found: Any, expected: Any) -> None:
+    """Orbax looks at names alone where the template's arrays are NumPy's."""
+    if np.shape(found) != np.shape(expected):
+        raise ValueError(f"it has an array {np.shape(found)} where this run has {np.shape(expected)}")
 
 
 def _rank(metrics: Any) -> Any:

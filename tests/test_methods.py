@@ -10,12 +10,13 @@ import pytest
 import tiny
 from processes import STOPS, python
 
-from ptune_cli.base_model import BaseModel, fingerprint
+from ptune_cli.base_model import BaseModel
 from ptune_cli.commands.train import Train
 from ptune_cli.commands.trained import FOLDER
 from ptune_cli.data.design import Design, chosen
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.formats import huggingface
+from ptune_cli.t5.fingerprint import fingerprint
 from ptune_cli.training.loop import Every
 from ptune_cli.training.optimizer import Adafactor
 

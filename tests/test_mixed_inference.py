@@ -107,7 +107,7 @@ def test_a_mixed_batch_scores_labels_as_each_prompt_does_alone(positions, infer,
 def test_rows_of_all_tasks_are_one_batch_of_one_model(infer, monkeypatch):
     batches, loads = [], []
     monkeypatch.setattr(predict, "pad", lambda *rows, pad=predict.pad: batches.append(pad(*rows)) or batches[-1])
-    monkeypatch.setattr(BaseModel, "load", lambda model, load=BaseModel.load: loads.append(model) or load(model))
+    monkeypatch.setattr(BaseModel, "load", lambda *given, load=BaseModel.load: loads.append(given) or load(*given))
     infer(["runs/small", "runs/large"], mixed())
     ends = np.cumsum([own["rows"] for own in PROMPTS.values()])  # of each prompt's rows in the table
     whose = [{int(np.searchsorted(ends, -slot - 1, side="right")) for slot in ids[ids < 0]} for ids in batches]

@@ -57,6 +57,7 @@ class Step:
     ):
         self.loss, self.optimizer, self.names, self.placement = loss, optimizer, tuple(names), placement or Placement.of()
         self._programs = Programs()
+        self._adding: Any = None  # one function for all shapes: what is traced to count operations is not traced again to compile
 
     def __call__(self, state: State, frozen: Tree, batches: Sequence[Batch]) -> tuple[State, dict[str, jax.Array]]:
         """One update from a step's microbatches. Returns the new state and metrics, [K] each; does not wait for them."""
@@ -106,8 +107,8 @@ class Step:
 
     def _add(self, state: State, frozen: Tree, batch: Batch) -> jax.stages.Lowered:
         total, trainable = self._abstract(state)
-        program = jax.jit(self._accumulate, donate_argnums=0, out_shardings=_shardings(total))
-        return program.lower(total, trainable, self.placement.abstract(frozen), self.placement.abstract_rows(batch))
+        self._adding = self._adding or jax.jit(self._accumulate, donate_argnums=0, out_shardings=_shardings(total))
+        return self._adding.lower(total, trainable, self.placement.abstract(frozen), self.placement.abstract_rows(batch))
 
     def _update(self, state: State) -> jax.stages.Lowered:
         total, _ = self._abstract(state)
