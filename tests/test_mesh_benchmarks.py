@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 import tiny
 
 from benchmarks import collectives, pod_table, tpu_program
