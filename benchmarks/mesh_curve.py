@@ -36,7 +36,7 @@ SAME = 1e-4  # of a loss
 SETTINGS = {"width": 256, "layers": 2, "rows": 16, "positions": 128, "prompt": 20, "steps": 7}
 CAPTION = (
     "Devices: processes x virtual devices of each, all on this machine's cores. The ratio, of CPU seconds to the first line, "
-    "says what splitting adds; the seconds do not say how fast real devices are. Sent in a step, and held of weights: by a device."
+    "says what splitting adds; the seconds say nothing of real devices. Sent in a step, and held of weights: by a device."
 )
 Line = dict[str, Any]
 
