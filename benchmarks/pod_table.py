@@ -12,6 +12,7 @@ once (benchmarks/chip_figures.py); real steps reach neither, and a ring along on
 import argparse
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -130,7 +131,7 @@ def main() -> None:
     if options.json:
         print("".join(json.dumps(line) + "\n" for line in found), end="")
     else:
-        Console().print(table(found, shape))
+        Console(width=None if sys.stdout.isatty() else 130).print(table(found, shape))
 
 
 if __name__ == "__main__":
