@@ -50,7 +50,7 @@ bench-accelerator: ## how well a GPU is used (needs JAX, Flax, Optax, NumPy, saf
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.accelerator $(if $(OUTPUT),--output $(OUTPUT))
 
 test: setup ## run every test
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## ruff, pyright and the import rules
 	$(BIN)/ruff check .

@@ -19,10 +19,33 @@ os.environ.update(
 )
 
 
+# The files that take longest, which come first: no process of several is to be left alone with one of them at the end.
+LONGEST = (
+    *("test_slurm", "test_sharding", "test_processes", "test_launch", "test_benchmarks", "test_submission", "test_packaging"),
+    *(
+        "test_plan",
+        "test_compilations",
+        "test_tasks_end_to_end",
+        "test_transfer",
+        "test_sweep",
+        "test_sweep_banks",
+        "test_resume",
+    ),
+    *("test_accelerator_benchmark", "test_train", "test_pretrain", "test_methods", "test_multi_task", "test_mixed_inference"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
-    """The folder that PTUNE_CACHE names: empty when the tests start, shared by them."""
-    folder = tmp_path_factory.mktemp("cache")
+    """The folder that PTUNE_CACHE names: empty when the tests start, shared by them and by the processes that run them."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PTUNE_CACHE", str(folder))
         yield folder

@@ -130,17 +130,6 @@ def test_an_error_in_one_process_ends_the_other_which_says_what_it_was(gang, tmp
     assert code == 1 and said.rstrip().endswith("ValueError: a bug in one process")
 
 
-@pytest.mark.parametrize("killed", [0, 1])
-def test_a_process_that_is_killed_takes_the_other_with_it(gang, killed, tmp_path):
-    processes = gang(tmp_path / "run", how=("hold", ""))
-    assert processes[0].stdout.readline() == "held\n"
-    processes[killed].kill()
-    if killed == 1:
-        let_go(processes[0])
-    code, _ = ended(processes[1 - killed])
-    assert code in (1, -signal.SIGABRT)
-
-
 def test_a_process_that_hangs_is_noticed(gang, tmp_path):
     watchdog = ("--processes.watchdog", "5")
     first, second = gang(tmp_path / "run", how=("hold", ""), flags=(watchdog, watchdog))
