@@ -21,17 +21,10 @@ os.environ.update(
 
 # The files that take longest, which come first: no process of several is to be left alone with one of them at the end.
 LONGEST = (
-    *("test_slurm", "test_sharding", "test_processes", "test_launch", "test_benchmarks", "test_submission", "test_packaging"),
-    *(
-        "test_plan",
-        "test_compilations",
-        "test_tasks_end_to_end",
-        "test_transfer",
-        "test_sweep",
-        "test_sweep_banks",
-        "test_resume",
-    ),
-    *("test_accelerator_benchmark", "test_train", "test_pretrain", "test_methods", "test_multi_task", "test_mixed_inference"),
+    *("test_slurm", "test_sharding", "test_processes", "test_launch", "test_benchmarks"),
+    *("test_submission", "test_packaging", "test_plan", "test_compilations", "test_tasks_end_to_end"),
+    *("test_transfer", "test_sweep", "test_sweep_banks", "test_resume", "test_accelerator_benchmark"),
+    *("test_train", "test_pretrain", "test_methods", "test_multi_task", "test_mixed_inference"),
 )
 
 
