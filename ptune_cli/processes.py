@@ -49,7 +49,9 @@ class Processes:
             if said is None and not isinstance(error, Preempted):
                 failures.tell(error)
             failures.leave(said or error)
-            raise (said or error) from None
+            if said:
+                raise said from None
+            raise
 
     def _join(self) -> bool:
         if self.coordinator is not None:
