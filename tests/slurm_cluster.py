@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 from processes import free_port, wait_for
@@ -92,6 +93,7 @@ class Cluster:
 
         def ended() -> bool:
             if (job := self.job(number))["JobState"] == "PENDING" and job["Reason"] == "BeginTime":
+                time.sleep(2)  # within the second in which it was stopped its node does not take it ("credential revoked")
                 self._run("scontrol", "update", f"JobId={number}", "StartTime=now", check=False)
             return job["JobState"] in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 

@@ -110,17 +110,6 @@ def test_sigterm_to_one_saves_on_both_and_one_device_goes_on_where_they_stopped(
     assert_same_prompts(run, whole)
 
 
-def test_two_processes_go_on_where_one_device_stopped(gang, whole, model, ptune, tmp_path):
-    run = tmp_path / "run"
-    with python(AT_A_STEP, "hold", 6, *model_folder.train(model, run, *FLAGS), cwd=TESTS, stdin=subprocess.PIPE) as alone:
-        assert alone.stdout.readline() == "held\n"
-        alone.send_signal(signal.SIGTERM)
-        alone.communicate("\n")
-    assert alone.returncode == 75
-    assert [ended(process)[0] for process in gang(run)] == [0, 0]
-    assert_same_prompts(run, whole)
-
-
 def test_an_error_in_one_process_ends_the_other_which_says_what_it_was(gang, tmp_path):
     first, second = gang(tmp_path / "run", how=("", "raise"))
     code, said = ended(first)

@@ -40,7 +40,7 @@ def start(program: str, *arguments: str, devices: int) -> subprocess.Popen:
 def result(process: subprocess.Popen):
     out, error = process.communicate()
     assert process.returncode == 0, error
-    return json.loads(next(line for line in out.splitlines() if line.startswith(("{", "[{"))))  # gloo says something too
+    return json.loads(out)
 
 
 def two_processes(**options) -> list[subprocess.Popen]:
@@ -77,7 +77,7 @@ def test_a_mesh_trains_and_answers_as_one_device_does(mesh, on_meshes, one_devic
 
 
 def test_two_processes_train_and_answer_as_one_device_does(one_device):
-    first, second = two_processes(meshes=[[2, 4], [1, 8]])
+    first, second = two_processes(meshes=[[2, 4]])
     for found in result(first):
         assert_same(found, one_device)
     result(second)
@@ -128,13 +128,16 @@ def test_each_process_reads_only_its_own_parts_of_the_weights(kind, tmp_path):
 
 
 def test_the_step_of_xxl_moves_activations_and_no_weights():
-    """T5 1.1 XXL on 16 devices, as many as a v5p-32 has: two parts of a batch's rows, eight of the weights."""
-    data, model, rows, length, targets = 2, 8, 16, 612, 8
-    found = result(start("lowered_xxl.py", *map(str, (data, model, 24, rows, length)), devices=16))
-    config = T5Config(**lowered_xxl.XXL, num_encoder_layers=24, num_decoder_layers=24)
+    """Of T5 1.1 XXL's sizes on 16 devices, as many as a v5p-32 has: two parts of a batch's rows, eight of the weights.
+
+    Six layers of each stack compile in seconds; what all 24 hold is in tests/test_mesh_benchmarks.py.
+    """
+    data, model, layers, rows, length, targets = 2, 8, 6, 16, 612, 8
+    found = result(start("lowered_xxl.py", *map(str, (data, model, layers, rows, length)), devices=16))
+    config = T5Config(**lowered_xxl.XXL, num_encoder_layers=layers, num_decoder_layers=layers)
     split = [math.prod(shape) for name, shape in parameter_shapes(config).items() if axes_of(name, len(shape))]
     whole = parameter_count(config) - sum(split)
-    assert found["weights"] == 2 * (sum(split) // model + whole) == 2_784_707_584
+    assert found["weights"] == 2 * (sum(split) // model + whole)
     assert found["arguments"] < 1.01 * found["weights"]
     kinds = {name.split()[0] for name in found["collectives"]}
     assert kinds == {"all-reduce", "all-gather"}
