@@ -28,7 +28,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.step_results import machine
+from benchmarks.step_results import kept, machine
 
 ROOT = Path(__file__).parents[1]
 LAYOUTS = "1x1,1x2,1x4,1x8,2x1,2x2,2x4"
@@ -115,13 +115,7 @@ def main() -> None:
     settings = {name: getattr(options, name) for name in SETTINGS}
     layouts = [tuple(map(int, text.split("x"))) for text in options.layouts.split(",")]
     found = completed([line for processes, devices in layouts for line in layout(processes, devices, settings)], settings)
-    text = "".join(json.dumps(line) + "\n" for line in found)
-    if options.append:
-        with open(options.append, "a") as file:
-            file.write(text)
-    if options.json:
-        print(text, end="")
-    else:
+    if not kept(found, options.append, options.json):
         Console().print(table(found))
 
 

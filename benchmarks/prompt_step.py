@@ -19,7 +19,6 @@ All systems are in memory together, all but one with their weights and programs 
 import argparse
 import functools
 import itertools
-import json
 import shutil
 import subprocess
 import sys
@@ -127,12 +126,7 @@ def main() -> None:
         samples, workers = measure(options, Path(name))
     settings: dict[str, Any] = {key: getattr(options, key) for key in ("size", "batch", "prompt", "rounds")}
     found = step_results.lines(samples, workers, settings | step_results.machine(ROOT))
-    text = "".join(json.dumps(line) + "\n" for line in found)
-    if options.append:
-        with open(options.append, "a") as file:
-            file.write(text)
-    if options.json:
-        print(text, end="")
+    if step_results.kept(found, options.append, options.json):
         return
     console = Console()
     console.print(step_results.speeds(found))

@@ -1,11 +1,12 @@
 """What `benchmarks/prompt_step.py` found out, as lines of JSON and as tables."""
 
+import json
 import os
 import platform
 import shutil
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,3 +108,14 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     return table
+
+
+def kept(found: Sequence[Mapping[str, Any]], append: Path | None, as_json: bool) -> bool:
+    """Adds the lines to a file, if there is one, and prints them if they are wanted as JSON: whether they were."""
+    text = "".join(json.dumps(line) + "\n" for line in found)
+    if append:
+        with open(append, "a") as file:
+            file.write(text)
+    if as_json:
+        print(text, end="")
+    return as_json

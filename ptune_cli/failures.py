@@ -11,6 +11,7 @@ import time
 
 import jax
 from jax._src import distributed  # the store has no public name; Orbax and MaxText come by it in the same way
+from jax.errors import JaxRuntimeError
 
 from ptune_cli.errors import RunFailure, exit_code
 
@@ -27,7 +28,7 @@ def tell(error: BaseException) -> None:
     if client is not None:
         try:
             client.key_value_set(KEY, f"{_me()} {line[:500]}")
-        except Exception:  # set already, or the first process is gone: either way there is nothing to add
+        except JaxRuntimeError:  # set already, or the first process is gone: either way there is nothing to add
             return
 
 
@@ -36,7 +37,7 @@ def told() -> str | None:
     client = distributed.global_state.client
     try:
         said = client and client.key_value_try_get(KEY)
-    except Exception:  # of jaxlib: there is no such key yet, or the first process is gone, which JAX says itself
+    except JaxRuntimeError:  # there is no such key yet, or the first process is gone, which JAX says itself
         return None
     return None if said and said.startswith(_me()) else said
 

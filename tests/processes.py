@@ -30,8 +30,8 @@ def wait_for(holds: Callable[[], bool], seconds: float = 180) -> None:
         time.sleep(0.02)
 
 
-# For `python`, with how, n and a ptune command line: at its n-th step the process kills itself ("kill"), or says that it is
-# there and waits for a line ("hold").
+# For `python`, with how, n and a ptune command line: at its n-th step the process kills itself ("kill"), has a bug ("raise"), or
+# says that it is there and waits for a line ("hold").
 STOPS = """
     import os, signal, sys
     from ptune_cli import cli
@@ -44,6 +44,8 @@ STOPS = """
         left -= 1
         if left == 0 and how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if left == 0 and how == "raise":
+            raise ValueError("a bug in one process")
         if left == 0 and how == "hold":
             print("held", flush=True)
             sys.stdin.readline()

@@ -10,7 +10,7 @@ from pathlib import Path
 import model_folder
 import numpy as np
 import pytest
-from processes import free_port, python
+from processes import STOPS, free_port, python
 
 from ptune_cli.formats import huggingface
 
@@ -18,32 +18,11 @@ TESTS = Path(__file__).parent  # the module of the task is found in the current 
 FLAGS = ("--seeds", "0,1", "--steps", "12", "--every.evaluate", "6", "--every.save", "4", "--every.log", "2")
 ENDED = 90  # seconds in which a process has to end by itself; JAX's own farewell takes 300
 
-# At the process's n-th step: "hold" says so and waits for a line, "raise" is a bug, anything else is nothing.
-AT_A_STEP = """
-    import sys
-    from ptune_cli import cli
-    from ptune_cli.training.progress import Reporter
-
-    how, left = sys.argv[1], int(sys.argv[2])
-
-    def count(reporter, *work, counted=Reporter.count):
-        global left
-        left -= 1
-        if left == 0 and how == "raise":
-            raise ValueError("a bug in one process")
-        if left == 0 and how == "hold":
-            print("held", flush=True)
-            sys.stdin.readline()
-        counted(reporter, *work)
-
-    Reporter.count = count
-    sys.exit(cli.main(sys.argv[3:]))
-"""
-
 
 @pytest.fixture
 def gang(model, monkeypatch):
-    """Starts two processes of a run, or of another command; `how` is what each does at its sixth step. None outlives the test."""
+    """Starts two processes of a run, or of another command; At its sixth step each does what `how` says
+    (STOPS; "" is nothing). None outlives the test."""
     started = []
     monkeypatch.setenv("XLA_FLAGS", f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2")
 
@@ -53,7 +32,7 @@ def gang(model, monkeypatch):
         command = model_folder.train(model, run, *FLAGS) if isinstance(run, Path) else run
         for i in (0, 1):
             place = ("--processes.coordinator", f"127.0.0.1:{port}", "--processes.count", "2", "--processes.index", f"{i}")
-            started.append(python(AT_A_STEP, how[i], 6, *command, *place, *flags[i], cwd=TESTS, stdin=subprocess.PIPE))
+            started.append(python(STOPS, how[i], 6, *command, *place, *flags[i], cwd=TESTS, stdin=subprocess.PIPE))
         return started[-2:]
 
     yield start

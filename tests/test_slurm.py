@@ -129,4 +129,7 @@ def test_the_shares_of_a_sweep_are_an_array_that_trains_every_run_once_and_compa
     first, second = sorted((output / "launches").glob(f"*-{number}_*.log"))
     assert all("1 points, 0 finished" in file.read_text() for file in (first, second))
     assert (output / "sweep.json").is_file()
+    alone = ("train", "--gin", settings, "--optimizer.learning_rate", "0.2", "--output", tmp_path / "alone")
+    assert ptune(*alone)[0] == 0
+    assert_same(output / "0.2", tmp_path / "alone")
     assert ptune(*grid)[0] == 0

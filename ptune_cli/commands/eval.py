@@ -51,7 +51,7 @@ class Eval:
     model: BaseModel | None = None  # default: the base model the prompt names
     positions: int | None = None  # computed at once, prompt included; default: what is fastest here
     processes: Processes = Processes()  # of several, how they find each other
-    mesh: str | None = None  # data=4,model=2: rows in 4 parts, weights in 2
+    mesh: str | None = None  # rows, weights split: data=4,model=2; default: what fits
     submit: str | None = None  # write a benchmark's answers to its test splits to this .zip file
     partial: bool = False  # a benchmark without the tasks that have no prompt
     output: str | None = None  # write every prediction to this .jsonl file

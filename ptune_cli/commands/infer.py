@@ -43,7 +43,7 @@ class Infer:
     target_length: int | None = None  # tokens to decode at most; default: as each prompt was trained
     model: BaseModel | None = None  # default: the base model the prompts name
     positions: int | None = None  # computed at once, prompt included; default: what is fastest here
-    mesh: str | None = None  # data=4,model=2: rows in 4 parts, weights in 2
+    mesh: str | None = None  # rows, weights split: data=4,model=2; default: what fits
 
     def run(self) -> None:
         """Read all lines, predict them in batches sorted by length, write them in their order."""

@@ -81,8 +81,8 @@ class ModelTuning(Experiment):
                 return found
 
             evaluator = self.evaluator(score, lambda *_: None, folder, together=True)
-            began = start(frozen.params, step.optimizer, self.placement)
-            state = train(began, step, {}, batches, evaluator, folder, steps=settings.steps, every=settings.every)
+            state = start(frozen.params, step.optimizer, self.placement)
+            state = train(state, step, {}, batches, evaluator, folder, steps=settings.steps, every=settings.every)
         # `rank` orders checkpoints as `Best` orders steps, so this is the step that results.json names.
         best = restoring.restore(folder, state, from_first(folder.checkpoints.best_step if first() else None))
         tuned = self.placement.put(best[1].trainable) if best else state.trainable

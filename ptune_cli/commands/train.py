@@ -73,7 +73,7 @@ class Train:
     z_loss: float = 1e-4
     every: Every = Every()
     processes: Processes = field(default=Processes(), metadata={"saved": False})  # of several, how they find each other
-    mesh: str | None = field(default=None, metadata={"saved": False})  # data=4,model=2: rows in 4 parts, weights in 2
+    mesh: str | None = field(default=None, metadata={"saved": False})  # rows, weights split: data=4,model=2; default: what fits
     offline: bool = field(default=False, metadata={"saved": False})  # download no dataset
     json: bool = field(default=False, metadata={"saved": False})  # print the result as JSON
 
