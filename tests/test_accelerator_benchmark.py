@@ -42,7 +42,7 @@ class Alone:
 sys.meta_path[:] = [Alone(finder) for finder in sys.meta_path]
 '''
 # LLVM's optimisation is most of what compiling takes here.
-QUICK = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+QUICK = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"}
 
 
 def test_every_part_runs_with_jax_alone(tmp_path):

@@ -74,19 +74,7 @@ def test_an_installed_wheel_is_what_runs(installed, tmp_path):
 
 
 def test_an_installed_wheel_trains_from_an_empty_folder(installed, tmp_path):
-    done = run(
-        installed,
-        tmp_path,
-        "ptune",
-        "train",
-        "--gin",
-        "runs/demo.gin",
-        "--steps",
-        "2",
-        "--test_split",
-        "validation",
-        "--output",
-        "run",
-    )
+    quick = "--model.checkpoint nano --seeds 0 --steps 2 --test_split None --every.before_training false --output run"
+    done = run(installed, tmp_path, "ptune", "train", "--gin", "runs/demo.gin", *quick.split())
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "run").glob("prompts/*/prompt.safetensors"))

@@ -37,7 +37,7 @@ def train(folder: Path) -> Path:
     """A finished run of two steps, one prompt for each task; its model is beside it."""
     from ptune_cli import cli
 
-    flags = ("--tasks", ",".join(TRAINED), "--steps", "2", "--input_length", "256", "--offline", "true")
+    flags = ("--tasks", ",".join(TRAINED), "--steps", "2", "--input_length", "128", "--offline", "true")
     command = model_folder.train(write_model(folder / "model"), folder / "run", *flags, "--every.before_training", "false")
     assert cli.main(command) == 0
     return folder / "run"
