@@ -40,15 +40,23 @@ def open_tensors(folder: Path, stack: ExitStack) -> dict[str, Tensor]:
 
     Raises UserError where there are none, a file is damaged, or an index and its files contradict each other.
     """
-    if (folder / WEIGHTS).is_file():
-        return _joined([folder / WEIGHTS], stack)
-    if (folder / INDEX).is_file():
-        return _indexed(folder / INDEX, stack)
-    if (folder / TORCH).is_file():
-        return _joined([folder / TORCH], stack)
-    if (folder / TORCH_INDEX).is_file():
-        return _indexed(folder / TORCH_INDEX, stack)
-    raise UserError(f"no {WEIGHTS} and no {TORCH} in {folder}", "give the folder that `save_pretrained` wrote")
+    entry = entry_file(folder)
+    if entry is None:
+        raise UserError(f"no {WEIGHTS} and no {TORCH} in {folder}", "give the folder that `save_pretrained` wrote")
+    return _indexed(entry, stack) if entry.suffix == ".json" else _joined([entry], stack)
+
+
+def entry_file(folder: Path) -> Path | None:
+    """The file that a folder's weights are read from, or the index of several: safetensors where there are any."""
+    return next((folder / name for name in (WEIGHTS, INDEX, TORCH, TORCH_INDEX) if (folder / name).is_file()), None)
+
+
+def files(folder: Path) -> list[Path]:
+    """The files of a folder's weights, none if there are none. UserError for a damaged index."""
+    entry = entry_file(folder)
+    if entry is None or entry.suffix != ".json":
+        return [entry] if entry else []
+    return sorted({folder / shard for shard in shards(entry).values()})
 
 
 def shards(index: Path) -> dict[str, str]:
@@ -66,20 +74,20 @@ def shards(index: Path) -> dict[str, str]:
 
 def _indexed(index: Path, stack: ExitStack) -> dict[str, Tensor]:
     pairs = shards(index)
-    files = sorted({index.parent / file for file in pairs.values()})
-    for file in files:
+    parts = sorted({index.parent / file for file in pairs.values()})
+    for file in parts:
         if not file.is_file():
             raise UserError(f"cannot read {file}: {index.name} names it, and there is no such file", DAMAGED)
-    found = _joined(files, stack)
+    found = _joined(parts, stack)
     for name, file in pairs.items():
         if name not in found or found[name].file.name != file:
             raise UserError(f"{index} has tensor {name} in {file}, which it is not in", DAMAGED)
     return found
 
 
-def _joined(files: Iterable[Path], stack: ExitStack) -> dict[str, Tensor]:
+def _joined(parts: Iterable[Path], stack: ExitStack) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
-    for tensor in (tensor for file in files for tensor in _open(file, stack)):
+    for tensor in (tensor for file in parts for tensor in _open(file, stack)):
         if tensor.name in found:
             raise UserError(f"tensor {tensor.name} is in {found[tensor.name].file} and in {tensor.file}", DAMAGED)
         found[tensor.name] = tensor
