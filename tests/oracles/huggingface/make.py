@@ -11,7 +11,7 @@ import numpy as np
 import sentencepiece
 import torch
 import transformers
-from difficult_texts import PLAIN, TEXTS
+from difficult_texts import PLAIN, SHARED
 from huggingface_families import FAMILIES, ids_and_targets, transformers_logits, write
 
 HERE = Path(__file__).parent
@@ -19,7 +19,6 @@ HERE = Path(__file__).parent
 
 def logits() -> None:
     """logits.json: of every family, with random weights, on the same ids."""
-    shared = [text for text in TEXTS if "▁" not in text]  # which `transformers` and SentencePiece cut differently
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for family in FAMILIES:
@@ -83,8 +82,7 @@ def tokenizers() -> None:
     theirs = transformers.T5Tokenizer.from_pretrained(str(folder))
     theirs.backend_tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     by_bytes = transformers.ByT5Tokenizer()
-    shared = [text for text in TEXTS if "▁" not in text]  # which `transformers` and SentencePiece cut differently
-    found = {"T5": {text: theirs(text).input_ids for text in shared}, "ByT5": {text: by_bytes(text).input_ids for text in PLAIN}}
+    found = {"T5": {text: theirs(text).input_ids for text in SHARED}, "ByT5": {text: by_bytes(text).input_ids for text in PLAIN}}
     (HERE / "ids.json").write_text(json.dumps(found) + "\n")
 
 
