@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ptune_cli import shipped
 from ptune_cli.data import vocabularies
-from ptune_cli.formats import huggingface, huggingface_tensors, vocabulary_file
+from ptune_cli.formats import hub, huggingface, huggingface_tensors, vocabulary_file
 from ptune_cli.t5.config import parameter_shapes
 from ptune_cli.t5.fingerprint import fingerprint
 
@@ -19,7 +19,7 @@ def facts(name: str) -> dict:
 
     No weight is read except for the fingerprint, and that only of models that ship. Raises UserError for no such model.
     """
-    folder = shipped.locate(name)
+    folder = hub.locate(name)
     found = {"name": name, **(_of_huggingface(Path(folder)) if huggingface.is_huggingface(folder) else _of_t5x(folder))}
     weights = huggingface.read(folder, "bfloat16")[1] if name in shipped.names() else None
     return {**found, "fingerprint": fingerprint(weights) if weights else None, "training": shipped.training(folder)}
