@@ -85,6 +85,8 @@ def _processor(content: bytes, path: Path) -> tuple[sentencepiece.SentencePieceP
     try:
         model = sentencepiece_model_pb2.ModelProto.FromString(content)  # pyright: ignore[reportAttributeAccessIssue]
         pieces = [piece.piece for piece in model.pieces]
+        if any(isinstance(piece, bytes) for piece in pieces):  # what is not UTF-8
+            raise DecodeError("a piece that is no text")
         for index in reversed(range(added := added_sentinels(pieces))):
             # User-defined pieces, so that "<extra_id_3>" in a text is one token and reads back as itself.
             model.pieces.add(piece=f"▁<extra_id_{index}>", score=0.0, type=model.SentencePiece.USER_DEFINED)

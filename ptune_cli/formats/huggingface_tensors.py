@@ -1,6 +1,7 @@
 """The tensors in a Hugging Face folder, not yet read: of safetensors files or, where there are none, of PyTorch's."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -63,11 +64,11 @@ def shards(index: Path) -> dict[str, str]:
     """{tensor: the name of its file, beside `index`}. UserError where the index is damaged or names a file elsewhere."""
     try:
         found = json.loads(index.read_bytes())["weight_map"]
-        pairs = {name: str(file) for name, file in found.items()}
+        pairs = {name: os.fspath(file) for name, file in found.items()}  # TypeError for what is no text
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise damaged(index, error) from error
     for file in set(pairs.values()):
-        if Path(file).name != file or "\\" in file or "\0" in file:
+        if Path(file).name != file or file in ("", "..") or "\\" in file or "\0" in file:
             raise UserError(f"{index} names {file!r}, expected the name of a file in its folder", DAMAGED)
     return pairs
 
