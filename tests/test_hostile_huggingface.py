@@ -280,3 +280,20 @@ def test_a_changed_vocabulary_is_read_or_refused_in_one_line(file, tmp_path):
             assert "\n" not in str(error)
 
     check()
+
+
+def test_a_changed_pickle_is_read_or_refused_in_one_line(tmp_path):
+    """Inside a file whose checksums are right."""
+    pickled = torch_files.pickled(ARRAYS)
+
+    @FUZZ
+    @given(CHANGES, st.sampled_from([1.0, 1.0, 0.99, 0.5, 0.01]))
+    def check(changes, cut):
+        torch_files.write(tmp_path / "model.bin", ARRAYS, changed(pickled, changes, cut))
+        try:
+            for _, view, part in torch_file.tensors(tmp_path / "model.bin"):
+                assert part(()).shape == view.shape
+        except UserError as error:
+            assert "\n" not in str(error)
+
+    check()
