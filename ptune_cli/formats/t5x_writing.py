@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,6 @@ LAYOUTS = {  # container, and where in its tree parameters go
 }
 PROMPT = "target/encoder/prompt/prompt/prompt"  # where the original code of prompt tuning has it
 CHUNK_BYTES = 2**26  # at most, which is the size that T5X aims at
-UNWRITTEN_BYTES = 2**26  # of small parameters, together one commit to the database; a larger one is written at once
 
 
 @contextmanager
@@ -54,7 +52,7 @@ def writing(
 
 
 class _Writer:
-    """The arrays of a checkpoint being written, which parameters came, and those not yet on the disk."""
+    """The arrays of a checkpoint being written, and which parameters came."""
 
     def __init__(self, folder: Path, container: Msgpack | Orbax, places: Mapping[str, Place], shapes: Shapes, dtype: np.dtype):
         self._folder, self._container, self._places, self._shapes, self._dtype = folder, container, places, shapes, dtype
@@ -62,7 +60,7 @@ class _Writer:
         self._arrays = [Array(f"target/{name}", p.shape, dtype, chunk_shape(p, dtype.itemsize)) for name, p in found.items()]
         opening = {array.name: open_array(container, array) for array in self._arrays}  # all at once, then waited for
         self._stores = {name: future.result() for name, future in opening.items()}
-        self._lock, self._came, self._unwritten, self._bytes = Lock(), Counter[str](), [], 0
+        self._lock, self._came = Lock(), Counter[str]()
 
     def add_prompt(self, prompt: np.ndarray) -> None:
         array = Array(PROMPT, prompt.shape, prompt.dtype, prompt.shape)
@@ -75,20 +73,12 @@ class _Writer:
             raise ValueError(f"{name} is {values.dtype} {shape}, expected {self._dtype} {self._shapes[name]}")
         place = self._places[name]
         store, values = self._stores[f"target/{place.array}"], place.shaped(values)
-        # Not copied: no reader changes an array that it gave.
-        writes = [store[index].write(values, can_reference_source_data_indefinitely=True) for index in place.indices]
         with _told(self._folder):
-            wait_for(self._due(name, writes, values.nbytes * len(writes)))
-
-    def _due(self, name: str, writes: list[Any], size: int) -> list[Any]:
-        """Notes that a parameter came; the writes to wait for, if too many are under way."""
+            for index in place.indices:
+                # Not copied: no reader changes an array that it gave.
+                store[index].write(values, can_reference_source_data_indefinitely=True).result()
         with self._lock:
             self._came[name] += 1
-            self._unwritten, self._bytes = self._unwritten + writes, self._bytes + size
-            if self._bytes < UNWRITTEN_BYTES:
-                return []
-            due, self._unwritten, self._bytes = self._unwritten, [], 0
-            return due
 
     def check_complete(self) -> None:
         wrong = {name: self._came[name] for name in self._shapes if self._came[name] != 1}
@@ -96,16 +86,7 @@ class _Writer:
             raise ValueError(f"parameters came not once, but so often: {wrong}")
 
     def commit(self, step: int) -> None:
-        wait_for(self._unwritten)
         self._container.commit(self._arrays, step)
-
-
-def wait_for(writes: list[Any]) -> None:
-    """Waits for TensorStore's writes, begun all at once: those into one database are one commit."""
-    for write in writes:
-        write.commit.force()
-    for write in writes:
-        write.result()
 
 
 def chunk_shape(place: Place, itemsize: int) -> tuple[int, ...]:
