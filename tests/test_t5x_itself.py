@@ -55,15 +55,15 @@ def network(layout: str):
     return module, module.init(jax.random.PRNGKey(0), ones, ones, ones, enable_dropout=False)
 
 
-def restored(folder: Path, layout: str, state):
+def restored(folder: Path, layout: str, state, **options):
     """The train state as T5X's checkpointer of that container restores it."""
     from t5x import checkpoints, partitioning
 
     partitioner = partitioning.PjitPartitioner(num_partitions=1)
     if layout.startswith("legacy"):
-        return checkpoints.Checkpointer(state, partitioner, str(folder.parent)).restore(path=str(folder))
+        return checkpoints.Checkpointer(state, partitioner, str(folder.parent)).restore(path=str(folder), **options)
     manager = checkpoints.OrbaxCheckpointManagerInterface(str(folder.parent), state, partitioner)
-    return manager.restore(path=str(folder))
+    return manager.restore(path=str(folder), **options)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -94,3 +94,17 @@ def test_t5x_loads_every_array_and_the_prompt_without_a_network(layout, dtype, t
     places = scanned_places(golden()[0])
     expected = {place.array for place in places.values()} if layout.endswith("scanned") else set(places)
     assert set(target) == expected and {str(array.dtype) for array in target.values()} == {dtype}
+
+
+@pytest.mark.parametrize("layout", ["legacy", "orbax"])
+def test_t5x_begins_training_with_new_optimizer_state(layout, tmp_path):
+    """As its `fallback_to_scratch` does: what the checkpoint has not comes from the state that training would begin with."""
+    from t5x import adafactor, train_state
+
+    folder = written(tmp_path / "checkpoint_1000", layout, "float32")
+    module, variables = network(layout)
+    state = train_state.FlaxOptimTrainState.create(adafactor.Adafactor(0.1), variables)
+    began = restored(folder, layout, state, fallback_state=state.state_dict())
+    expected = t5x.read(folder, golden()[0])["token_embedder/embedding"]
+    np.testing.assert_array_equal(began.params["token_embedder"]["embedding"], expected)
+    assert jax.tree.structure(began.param_states) == jax.tree.structure(state.param_states)

@@ -57,8 +57,9 @@ class _Writer:
     def __init__(self, folder: Path, container: Msgpack | Orbax, places: Mapping[str, Place], shapes: Shapes, dtype: np.dtype):
         self._folder, self._container, self._places, self._shapes, self._dtype = folder, container, places, shapes, dtype
         found = {place.array: place for place in places.values()}
-        self._arrays = [Array(f"target/{name}", p.shape, dtype, chunk_shape(p, dtype.itemsize)) for name, p in found.items()]
-        opening = {array.name: open_array(container, array) for array in self._arrays}  # all at once, then waited for
+        self._chunks = {name: chunk_shape(place, dtype.itemsize) for name, place in found.items()}
+        self._arrays = [Array(f"target/{name}", place.shape, dtype, self._chunks[name]) for name, place in found.items()]
+        opening = {name: open_array(container, array) for name, array in zip(found, self._arrays, strict=True)}  # all at once
         self._stores = {name: future.result() for name, future in opening.items()}
         self._lock, self._came = Lock(), Counter[str]()
 
@@ -72,11 +73,11 @@ class _Writer:
         if tuple(shape) != self._shapes[name] or values.dtype != self._dtype:
             raise ValueError(f"{name} is {values.dtype} {shape}, expected {self._dtype} {self._shapes[name]}")
         place = self._places[name]
-        store, values = self._stores[f"target/{place.array}"], place.shaped(values)
+        store, values = self._stores[place.array], values.reshape(place.part_shape)
         with _told(self._folder):
-            for index in place.indices:
-                # Not copied: no reader changes an array that it gave.
-                store[index].write(values, can_reference_source_data_indefinitely=True).result()
+            for index, part in place.chunks(self._chunks[place.array]):  # one by one: TensorStore copies what it writes
+                # Once, not twice: no reader changes an array that it gave.
+                store[index].write(values[part], can_reference_source_data_indefinitely=True).result()
         with self._lock:
             self._came[name] += 1
 
