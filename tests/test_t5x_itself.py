@@ -1,10 +1,12 @@
 """T5X itself reads what ptune writes. Only where T5X is installed: it is not on PyPI, and not among ptune's requirements."""
 
 import json
+import shutil
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import msgpack
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
@@ -108,3 +110,30 @@ def test_t5x_begins_training_with_new_optimizer_state(layout, tmp_path):
     expected = t5x.read(folder, golden()[0])["token_embedder/embedding"]
     np.testing.assert_array_equal(began.params["token_embedder"]["embedding"], expected)
     assert jax.tree.structure(began.param_states) == jax.tree.structure(state.param_states)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_t5x_writes_such_arrays_itself(dtype, tmp_path):
+    """But for the compressor: it writes gzip from one device, as here, and zstd from several. It reads either."""
+    from t5x import checkpoints, partitioning, train_state
+
+    ours = written(tmp_path / "ours" / "checkpoint_1000", "legacy", dtype)
+    state = train_state.InferenceState.create(network("legacy")[1]).replace_step(jnp.int32(1000))
+    partitioner = partitioning.PjitPartitioner(num_partitions=1)
+    checkpoints.Checkpointer(state, partitioner, str(tmp_path / "theirs"), save_dtype=jnp.dtype(dtype)).save(state)
+    theirs = tmp_path / "theirs" / "checkpoint_1000"
+    shutil.rmtree(ours / "target.encoder.prompt.prompt.prompt")
+    assert arrays(ours) == arrays(theirs)
+    tree, expected = (msgpack.unpackb((f / "checkpoint").read_bytes(), strict_map_key=False) for f in (ours, theirs))
+    del tree["optimizer"]["target"]["encoder"]["prompt"]
+    assert without_compressors(tree) == without_compressors(expected)
+
+
+def arrays(folder: Path) -> dict:
+    """What describes each array, and the names of its chunks."""
+    found = {f.parent: without_compressors(json.loads(f.read_text())) for f in folder.glob("*/.zarray")}
+    return {array.name: (about, sorted(f.name for f in array.iterdir())) for array, about in found.items()}
+
+
+def without_compressors(tree):
+    return {k: without_compressors(v) for k, v in tree.items() if k != "compressor"} if isinstance(tree, dict) else tree

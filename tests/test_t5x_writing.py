@@ -198,6 +198,15 @@ def test_the_zarr_folders_are_as_t5x_writes_them(both):
     assert of_parameters(ours) == of_parameters(theirs)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_bfloat16_is_stored_as_such(layout, tmp_path):
+    """Version 2 of T5X's container had it as unsigned integers, which T5X reads no more."""
+    folder = write(tmp_path / "checkpoint_0", random_params(dtype="bfloat16"), layout)
+    zarray = "target.token_embedder.embedding/.zarray"
+    stored = json.loads((folder / zarray).read_text()) if layout.startswith("legacy") else database(folder)[zarray]
+    assert stored["dtype"] == "bfloat16"
+
+
 def database(folder: Path) -> dict[str, object]:
     store = ts.KvStore.open({"driver": "ocdbt", "base": f"file://{folder}/state/"}).result()
     names = [name.decode() for name in store.list().result() if name.endswith(b".zarray")]
