@@ -2,10 +2,10 @@
 
 What PEFT does with a prompt of an encoder-decoder model (`PROMPT_TUNING`, `SEQ_2_SEQ_LM`; its versions 0.4 to 0.21.2): `forward`
 and `generate` both put rows 0 to P-1 of `prompt_embeddings` before the encoder's embedded input, and P ones before its attention
-mask. The decoder gets no prompt. `num_transformer_submodules`, by default 2, only says that the array has 2P rows: the second P are
-drawn at random, saved, and never used or trained. So a prompt [P, D] is written with `num_transformer_submodules` 1, and of 2P rows
-the first P are read. PEFT before 0.4, which wrote `adapter_model.bin` alone, did put the other rows before the decoder's input in
-training; no version could generate so, and no later one does it.
+mask. The decoder gets no prompt. `num_transformer_submodules`, by default 2, only says that the array has 2P rows: the second P
+are drawn at random, saved, and never used or trained. So a prompt [P, D] is written with `num_transformer_submodules` 1, and of
+2P rows the first P are read. PEFT before 0.4, which wrote `adapter_model.bin` alone, did put the other rows before the decoder's
+input in training; no version could generate so, and no later one does it.
 """
 
 import json
@@ -132,7 +132,9 @@ def _metadata(config: Mapping[str, Any], header: Mapping[str, str]) -> dict[str,
 def _notes(rows: int, submodules: int) -> tuple[str, ...]:
     if submodules == 1:
         return ()
-    return (f"the adapter's rows {rows} to {rows * submodules - 1} are left out: PEFT never uses them (they stand for the decoder's)",)
+    return (
+        f"the adapter's rows {rows} to {rows * submodules - 1} are left out: PEFT never uses them (they stand for the decoder's)",
+    )
 
 
 def _without_weights(folder: Path) -> str:

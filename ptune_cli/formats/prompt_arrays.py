@@ -12,11 +12,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from ptune_cli.errors import UserError
-from ptune_cli.formats.huggingface import DTYPES
 from ptune_cli.formats.strict import DAMAGED, check_float, damaged, finite
 
 NUMPY_MAGIC = b"\x93NUMPY"
-OTHERS = {"I": "int", "U": "uint", "F": "float", "BOOL": "bool"}  # safetensors' names of other types, but for the size: NumPy's
+KINDS = {"BF": "bfloat", "F": "float", "I": "int", "U": "uint", "BOOL": "bool"}  # safetensors' names, before the size: NumPy's
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def open_numpy(file: Path) -> Stored:
 
 
 def open_safetensors(file: Path, name: str, hint: str) -> tuple[Stored, dict[str, str], list[str]]:
-    """The array of this name, the header's metadata and the names of the other arrays. UserError, with `hint`, for no such one."""
+    """The array of this name, the header's metadata, the names of other arrays. UserError, with `hint`, where there is none."""
     try:
         with safe_open(file, framework="numpy") as opened:
             metadata, names = opened.metadata() or {}, list(opened.keys())
@@ -89,7 +88,7 @@ def open_safetensors(file: Path, name: str, hint: str) -> tuple[Stored, dict[str
 
 def _numpy_name(dtype: str) -> str:
     kind = dtype.rstrip("0123456789")
-    return DTYPES.get(dtype) or OTHERS.get(kind, kind) + dtype.removeprefix(kind)
+    return KINDS.get(kind, kind) + dtype.removeprefix(kind)
 
 
 def _tensor(file: Path, name: str) -> np.ndarray:
