@@ -38,6 +38,10 @@ class Prompts:
     rows: int = 5  # diff: how many of the most different rows to show
     json: bool = field(default=False, metadata={"saved": False})
 
+    def __post_init__(self):
+        if not self.at or len(set(self.at)) < len(self.at) or not all(0 <= t <= 1 for t in self.at):
+            raise UserError(f"at is {self.at}", "expected different numbers between 0 (A) and 1 (B)")
+
     def run(self) -> None:
         """Do it, and say what was found or made."""
         if (self.to is not None) != (self.what in MAKING):
@@ -53,13 +57,15 @@ class Prompts:
         self._tell([prompt_facts.of(place) for place in self._places(1)], prompt_tables.cards)
 
     def _diff(self) -> None:
-        self._tell(prompt_comparison.compare(*self._places(2, 2), self.rows), prompt_tables.comparison)
+        one, other = self._places(2, 2)
+        self._tell(prompt_comparison.compare(one, other, self.rows), prompt_tables.comparison)
 
     def _average(self) -> None:
         self._tell(prompt_mixing.average(self._places(2), self._to()), prompt_tables.made)
 
     def _interpolate(self) -> None:
-        self._tell(prompt_mixing.interpolate(*self._places(2, 2), self.at, self._to()), prompt_tables.made)
+        one, other = self._places(2, 2)
+        self._tell(prompt_mixing.interpolate(one, other, self.at, self._to()), prompt_tables.made)
 
     def _places(self, least: int, most: int | None = None) -> list[Path]:
         places = [place for path in self.prompt for place in prompt_places.each(path)]
