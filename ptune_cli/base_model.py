@@ -12,11 +12,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ptune_cli import shipped
 from ptune_cli.agreement import first
-from ptune_cli.data.prepared import default_cache
+from ptune_cli.data import vocabularies
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
 from ptune_cli.formats import huggingface, t5x, vocabulary_file
-from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.t5.config import T5Config, parameter_count, parameter_shapes
 from ptune_cli.t5.fingerprint import Samples
 from ptune_cli.t5.model import T5
@@ -56,7 +55,7 @@ class BaseModel:
 
     checkpoint: str
     config: T5Config | None = None  # needed for T5X checkpoints, which do not say
-    vocabulary: str | None = None  # a SentencePiece model's file or folder, or gs://; default: the checkpoint's own
+    vocabulary: str | None = None  # its file or folder, gs://, or "bytes", ByT5's; default: the checkpoint's own
     weights_dtype: str = "float32"
     dtype: str = "float32"
     operands: Literal["bfloat16"] | None = None  # default: dtype
@@ -82,7 +81,7 @@ class BaseModel:
         """The vocabulary alone, for preparing data before any weight is read."""
         folder = self.folder()
         own = vocabulary_file.T5 if folder.startswith("gs://") else folder  # T5X checkpoints have none beside them
-        return Vocabulary(vocabulary_file.find(self.vocabulary or own, default_cache()))
+        return vocabularies.load(self.vocabulary or own)
 
     def sizes(self) -> T5Config:
         """The architecture, without reading any weight."""
@@ -152,7 +151,7 @@ def save(folder: Path, config: T5Config, params: Mapping, vocabulary: Vocabulary
     flat = flat_parameters(params)
     if first():
         huggingface.write(folder, config, {name: array.astype(dtype) for name, array in flat.items()})
-        write_atomically(folder / vocabulary_file.NAMES[0], vocabulary.path.read_bytes())
+        vocabulary.save(folder)
 
 
 def nested(flat: Mapping[str, Any]) -> dict:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ptune_cli import shipped
-from ptune_cli.data.vocabulary import Vocabulary
-from ptune_cli.formats import huggingface, vocabulary_file
+from ptune_cli.data import vocabularies
+from ptune_cli.formats import huggingface, huggingface_tensors, vocabulary_file
 from ptune_cli.t5.config import parameter_shapes
 from ptune_cli.t5.fingerprint import fingerprint
 
@@ -33,7 +33,7 @@ def _of_huggingface(folder: Path) -> dict:
         **_sizes(parameter_shapes(config)),
         "num_heads": config.num_heads,
         "vocabulary": _vocabulary(folder),
-        "weights_bytes": sum(file.stat().st_size for file in folder.glob("*.safetensors")),
+        "weights_bytes": _weights_bytes(folder),
     }
 
 
@@ -72,8 +72,12 @@ def _product(shape: tuple[int, ...]) -> int:
     return count
 
 
+def _weights_bytes(folder: Path) -> int | None:
+    return sum(file.stat().st_size for file in huggingface_tensors.files(folder) if file.is_file()) or None
+
+
 def _vocabulary(folder: Path) -> dict | None:
-    if not any((folder / name).is_file() for name in vocabulary_file.NAMES):
+    if not vocabulary_file.is_in(folder):
         return None
-    found = Vocabulary(vocabulary_file.find(str(folder), folder))
-    return {"pieces": found.size - found.extra_ids, "sentinels": found.extra_ids, "sha256": found.sha256}
+    found = vocabularies.load(str(folder))
+    return {"pieces": found.pieces, "sentinels": found.extra_ids, "sha256": found.sha256}
