@@ -169,9 +169,19 @@ def test_a_missing_length_is_named(adapter):
     assert "has no num_virtual_tokens" in error_of(adapter)
 
 
-def test_a_pickled_adapter_is_refused_with_what_to_do(adapter):
-    (adapter / peft.WEIGHTS).rename(adapter / peft.PICKLED)
-    assert "save_pretrained it again" in error_of(adapter)
+@pytest.mark.parametrize("name", SIZES)
+def test_an_adapter_that_peft_saved_as_a_pickle_is_read_without_running_it(name):
+    pickled = prompt.opened(ORACLES / f"{name}_pickled")
+    assert pickled.file.name == "adapter_model.bin"
+    np.testing.assert_array_equal(pickled.read(), prompt.read(ORACLES / name).array)
+    assert "if an earlier one saved them" in pickled.notes[0]
+
+
+def test_an_adapter_without_a_prompt_in_it_is_refused(adapter):
+    (adapter / peft.WEIGHTS).unlink()
+    assert "no adapter_model.safetensors in" in error_of(adapter)
+    (adapter / peft.PICKLED).write_bytes(b"PK\x03\x04")
+    assert "adapter_model.bin" in error_of(adapter)
 
 
 def test_an_adapter_that_changes_more_than_the_prompt_is_refused(adapter):

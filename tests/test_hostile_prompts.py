@@ -22,6 +22,7 @@ from ptune_cli.formats.prompt import PromptFile
 
 ARRAY = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
 METADATA = {"base_model": "tiny", "step": 3, "scores": {"accuracy": 50.0}}
+PICKLED = Path(__file__).parent / "oracles" / "peft" / "t5_1_1_pickled"
 CONFIG = {"peft_type": "PROMPT_TUNING", "task_type": "SEQ_2_SEQ_LM", "num_virtual_tokens": 3, "num_transformer_submodules": 1}
 
 
@@ -39,6 +40,7 @@ def good(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("good")
     prompt.write(folder / "own", PromptFile(ARRAY, METADATA))
     peft.write(folder / "adapter", ARRAY, METADATA, "tiny")
+    shutil.copytree(PICKLED, folder / "pickled")
     return folder
 
 
@@ -224,7 +226,13 @@ def test_a_link_to_itself_is_not_followed_for_ever(tmp_path):
     assert [Path(row["path"]).name for row in prompt_facts.listed([tmp_path])] == ["bare.npy"]
 
 
-FILES = ("own/prompt.npy", "own/prompt.safetensors", f"adapter/{peft.WEIGHTS}", f"adapter/{peft.CONFIG}")
+FILES = (
+    "own/prompt.npy",
+    "own/prompt.safetensors",
+    f"adapter/{peft.WEIGHTS}",
+    f"adapter/{peft.CONFIG}",
+    f"pickled/{peft.PICKLED}",
+)
 CHANGES = st.lists(st.tuples(st.integers(0, 2**16), st.integers(0, 255)), min_size=1, max_size=6)
 
 
@@ -239,7 +247,7 @@ def test_mutated_bytes_are_a_prompt_or_one_line(name, changes, end, extra, good,
     for place, value in changes:
         data[place % min(len(data), 400)] = value  # the headers
     (tmp_path / name).write_bytes(data[: end % (2 * len(data))] + extra)
-    path = folder if folder.name == "adapter" else tmp_path / name
+    path = folder if folder.name != "own" else tmp_path / name
     try:
         found = prompt.read(path)
     except UserError as error:

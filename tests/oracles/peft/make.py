@@ -25,7 +25,9 @@ def main() -> None:
             model = peft_live.untrained(peft_live.base(name, Path(folder)), num_virtual_tokens=PROMPT_LENGTH)
         model.peft_config["default"].base_model_name_or_path = name
         model.save_pretrained(HERE / name)
-        (HERE / name / "README.md").unlink()
+        model.save_pretrained(HERE / f"{name}_pickled", safe_serialization=False)
+        for card in HERE.glob("*/README.md"):
+            card.unlink()
         likelihoods = peft_live.log_likelihoods(model).astype(float).round(5).tolist()
         found[name] = {"generated": peft_live.generated(model), "log_likelihoods": likelihoods}
     (HERE / "answers.json").write_text(json.dumps(found, indent=1) + "\n")
