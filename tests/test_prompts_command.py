@@ -243,6 +243,7 @@ MISTAKES = {
     "ls ids.npy": "prompt ids.npy has shape (3,)",
     "diff one": "prompts diff takes 2 prompts, not 1; ptune prompts diff A B",
     "diff one two one": "prompts diff takes 2 prompts, not 3",
+    "diff one two --rows -1": "--rows: rows is -1; expected 0 or more",
     "average one --to new": "prompts average takes 2 or more prompts, not 1",
     "average one two": "prompts average does not say where to write; ptune prompts average A B... --to OUT",
     "show one --to new": "prompts show writes nothing, so --to has no meaning",

@@ -31,7 +31,7 @@ class Prompts:
     Example: ptune prompts interpolate runs/a runs/b --to prompts/between --at 0.25,0.5,0.75
     """
 
-    what: What = field(metadata={"positional": True})
+    what: What = field(metadata={"positional": True})  # to do, as above
     prompt: tuple[str, ...] = field(default=(), metadata={"positional": True})  # ls: folders, by default the current one
     to: str | None = None  # average, interpolate: a new folder, or FILE.safetensors; several points become a folder of prompts
     at: tuple[float, ...] = (0.5,)  # interpolate: how far from A to B, 0 to 1
@@ -41,6 +41,8 @@ class Prompts:
     def __post_init__(self):
         if not self.at or len(set(self.at)) < len(self.at) or not all(0 <= t <= 1 for t in self.at):
             raise UserError(f"at is {self.at}", "expected different numbers between 0 (A) and 1 (B)")
+        if self.rows < 0:
+            raise UserError(f"rows is {self.rows}", "expected 0 or more")
 
     def run(self) -> None:
         """Do it, and say what was found or made."""
