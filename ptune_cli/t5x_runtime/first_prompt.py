@@ -36,5 +36,7 @@ class FirstPrompt:
             return np.empty((0, width), np.float32)
         if self.checkpoint is None:
             kind = type(self.init).__name__
-            raise UserError(f"{kind} starts from embeddings, and no checkpoint is given", "set PROMPT_EMBEDDINGS to a T5X checkpoint")
+            raise UserError(
+                f"{kind} starts from embeddings, and no checkpoint is given", "set PROMPT_EMBEDDINGS to a T5X checkpoint"
+            )
         return t5x.read_array(self.checkpoint, EMBEDDINGS)

@@ -1,4 +1,4 @@
-"""Our T5 behind T5X's interface of a network: token ids in, the prompt among the parameters, decoding through a `cache` collection.
+"""Our T5 behind T5X's interface of a network: ids in, the prompt among the parameters, decoding through a `cache` collection.
 
 Flax alone, so that what T5X's models call can be tested where T5X is not installed.
 """
@@ -97,7 +97,7 @@ class Transformer(nn.Module):
         decode: bool = False,
         max_decode_length: int | None = None,
     ) -> jax.Array:
-        """Logits [B, S, V] float32 over memory [B, P + T, D] of inputs [B, S]; of one input [B, 1] with the cache, if `decode`."""
+        """Logits [B, S, V] float32 of inputs [B, S] over memory [B, P + T, D]; of one input [B, 1] and the cache, if `decode`."""
         if decode:
             return self._decode_one(encoded, encoder_input_tokens, decoder_input_tokens)
         keys = self._dropout_keys(encoder_input_tokens, enable_dropout)
