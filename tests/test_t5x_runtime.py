@@ -1,5 +1,6 @@
 """T5X as a runtime: our network behind its interface, its axes, the prompt's start, the gin files. No T5X is needed for these."""
 
+import dataclasses
 import importlib.util
 import inspect
 import re
@@ -35,8 +36,15 @@ CHECKPOINT = str(Path(__file__).parent / "oracles" / "t5x_checkpoints" / "legacy
 FILES = sorted(path.relative_to(GIN).as_posix() for path in GIN.glob("t5x/*.gin"))
 
 
+CONFIG = tiny.config(num_encoder_layers=1)
+FROZEN = tiny.weights(CONFIG)
+TABLE = jnp.asarray(np.random.default_rng(3).normal(size=(LENGTH, CONFIG.emb_dim)), jnp.float32)
+ENCODER = {**FROZEN["encoder"], "prompt": {"prompt": {"prompt": TABLE}}}
+VARIABLES = {"params": {**FROZEN, "encoder": ENCODER}}
+
+
 def network(**sizes) -> Transformer:
-    return Transformer(tiny.config(**sizes), LENGTH, nn.initializers.normal(1.0))
+    return Transformer(dataclasses.replace(CONFIG, **sizes), LENGTH, nn.initializers.normal(1.0))
 
 
 def ids(seed: int, *shape: int) -> jax.Array:
@@ -48,69 +56,64 @@ INPUTS, TARGETS = ids(0, 2, 6), ids(1, 2, 4)
 BEFORE = jnp.pad(TARGETS, ((0, 0), (1, 0)))[:, :-1]
 
 
-@pytest.fixture(scope="module")
-def variables():
-    """Of `network()`, initialised as T5X does it: from token ids in float32, under jit."""
+def test_parameters_are_t5s_and_the_prompt_where_the_original_code_has_it():
+    """Initialised as T5X does it: from token ids in float32, under a trace."""
     inputs, targets = jnp.ones((2, 6)), jnp.ones((2, 4))
-    return jax.jit(lambda key: network().init(key, inputs, targets, targets, enable_dropout=False))(jax.random.PRNGKey(0))
+    made = jax.eval_shape(lambda key: network().init(key, inputs, targets, targets, enable_dropout=False), jax.random.PRNGKey(0))
+    shapes = {name: leaf.shape for name, leaf in flatten_dict(made["params"], sep="/").items()}
+    assert shapes == {**parameter_shapes(CONFIG), PROMPT: TABLE.shape}
 
 
-def test_parameters_are_t5s_and_the_prompt_where_the_original_code_has_it(variables):
-    shapes = {name: leaf.shape for name, leaf in flatten_dict(variables["params"], sep="/").items()}
-    assert shapes == {**parameter_shapes(tiny.CONFIG), PROMPT: (LENGTH, tiny.CONFIG.emb_dim)}
-
-
-def test_logits_are_those_of_t5_with_the_prompt_in_slots(variables):
-    params = {"params": {**variables["params"]}}
-    slots = jnp.broadcast_to(-1 - jnp.arange(LENGTH), (2, LENGTH))
-    model, with_slots = T5(tiny.CONFIG), jnp.concatenate([slots, INPUTS], axis=1)
-    table = flatten_dict(variables["params"], sep="/")[PROMPT]
-    frozen = {"params": {**params["params"], "encoder": {k: v for k, v in params["params"]["encoder"].items() if k != "prompt"}}}
-    x = vectors(lambda tokens: model.apply(frozen, tokens, method="embed"), table, with_slots)
+def test_logits_are_those_of_t5_with_the_prompt_in_slots():
+    model, slots = T5(CONFIG), jnp.broadcast_to(-1 - jnp.arange(LENGTH), (2, LENGTH))
+    with_slots = jnp.concatenate([slots, INPUTS], axis=1)
     segments, target_segments = (with_slots != 0).astype(jnp.int32), (TARGETS > 0).astype(jnp.int32)
-    memory = model.apply(frozen, x, segments, method="encode")
-    y = model.apply(frozen, BEFORE, method="embed")
-    expected = model.apply(frozen, y, memory, target_segments, segments, method="decode")
-    logits = network().apply(variables, INPUTS, BEFORE, TARGETS, enable_dropout=False)
-    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
+
+    @jax.jit
+    def expected():
+        def apply(method, *args):
+            return model.apply({"params": FROZEN}, *args, method=method)
+
+        memory = apply("encode", vectors(lambda tokens: apply("embed", tokens), TABLE, with_slots), segments)
+        return apply("decode", apply("embed", BEFORE), memory, target_segments, segments)
+
+    logits = jax.jit(lambda: network().apply(VARIABLES, INPUTS, BEFORE, TARGETS, enable_dropout=False))()
+    np.testing.assert_allclose(logits, expected(), rtol=0, atol=1e-5)
 
 
-def test_decoding_through_the_cache_equals_all_targets_at_once(variables):
+def test_decoding_through_the_cache_equals_all_targets_at_once():
     """As T5X does it: an empty cache from a call with `decode`, then one token at a time."""
     net, targets = network(), jnp.ones_like(TARGETS)
-    expected = net.apply(variables, INPUTS, BEFORE, targets, enable_dropout=False)
-    _, made = net.apply(variables, INPUTS, BEFORE, targets, enable_dropout=False, decode=True, mutable=["cache"])
-    memory, cache, logits = net.apply(variables, INPUTS, enable_dropout=False, method=net.encode), made["cache"], []
+    expected = jax.jit(lambda: net.apply(VARIABLES, INPUTS, BEFORE, targets, enable_dropout=False))()
+    _, made = net.apply(VARIABLES, INPUTS, BEFORE, targets, enable_dropout=False, decode=True, mutable=["cache"])
+    memory = jax.jit(lambda: net.apply(VARIABLES, INPUTS, enable_dropout=False, method=net.encode))()
+    logits = []
 
     @jax.jit
     def one(cache, token):
-        state = {**variables, "cache": cache}
         call = dict(enable_dropout=False, decode=True, max_decode_length=4, mutable=["cache"], method=net.decode)
-        return net.apply(state, memory, INPUTS, token, token, **call)
+        return net.apply({**VARIABLES, "cache": cache}, memory, INPUTS, token, token, **call)
 
     for t in range(TARGETS.shape[1]):
-        step, made = one(cache, BEFORE[:, t : t + 1])
-        cache = made["cache"]
+        step, made = one(made["cache"], BEFORE[:, t : t + 1])
         logits.append(step)
     np.testing.assert_allclose(jnp.concatenate(logits, axis=1), expected, rtol=0, atol=1e-4)
-    assert cache["cache_index"] == TARGETS.shape[1]
+    assert made["cache"]["cache_index"] == TARGETS.shape[1]
 
 
 @pytest.mark.parametrize("make", [jax.random.PRNGKey, jax.random.key])
-def test_dropout_follows_t5xs_key_and_drops_each_example_on_its_own(variables, make):
-    def logits(seed: int) -> jax.Array:
-        same = jnp.broadcast_to(INPUTS[1], INPUTS.shape), jnp.broadcast_to(TARGETS[1], TARGETS.shape)
-        return network(dropout_rate=0.5).apply(variables, same[0], same[1], same[1], rngs={"dropout": make(seed)})
-
-    first = logits(0)
-    np.testing.assert_array_equal(first, logits(0))
-    assert not np.allclose(first, logits(1))
+def test_dropout_follows_t5xs_key_and_drops_each_example_on_its_own(make):
+    same, net = jnp.broadcast_to(INPUTS[1], INPUTS.shape), network(dropout_rate=0.5)
+    memory = jax.jit(lambda key: net.apply(VARIABLES, same, rngs={"dropout": key}, method=net.encode))
+    first = memory(make(0))
+    np.testing.assert_array_equal(first, memory(make(0)))
+    assert not np.allclose(first, memory(make(1)))
     assert not np.allclose(first[0], first[1])
 
 
-def test_packed_inputs_are_refused(variables):
+def test_packed_inputs_are_refused():
     with pytest.raises(UserError, match="packed.*pack = False"):
-        network().apply(variables, INPUTS, BEFORE, TARGETS, encoder_segment_ids=INPUTS, enable_dropout=False)
+        network().apply(VARIABLES, INPUTS, BEFORE, TARGETS, encoder_segment_ids=INPUTS, enable_dropout=False)
 
 
 @pytest.mark.parametrize("tied", [False, True])
