@@ -26,8 +26,9 @@ class Initializer(Protocol):
 
 @jax.jit
 def first_key(seed: int | jax.Array) -> jax.Array:
-    """The JAX key of the member with this seed."""
-    return jax.random.fold_in(jax.random.key(seed), 2**31 - 1)  # dropout folds in steps, which stay below
+    """The JAX key of the member with this seed, also where JAX's own choice of a generator is another: T5X makes one."""
+    key = jax.random.key(seed, impl="threefry2x32")
+    return jax.random.fold_in(key, 2**31 - 1)  # dropout folds in steps, which stay below
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from flax.core import freeze, unfreeze
 from flax.traverse_util import ModelParamTraversal, flatten_dict, unflatten_dict
-from t5x import models, optimizers
+from t5x import models, optimizers  # pyright: ignore[reportMissingImports] - not in every environment
 
 from ptune_cli.t5x_runtime.axes import params_axes
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from t5x import trainer
+from t5x import trainer  # pyright: ignore[reportMissingImports] - not in every environment
 
 from ptune_cli.formats import prompt as prompt_format
 
