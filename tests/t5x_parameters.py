@@ -12,7 +12,7 @@ from t5x import adafactor, models
 from t5x.examples.t5 import network as theirs
 
 from ptune_cli.t5.config import T5Config
-from ptune_cli.t5x_runtime import model, network
+from ptune_cli.t5x_runtime import model, network, optimizer
 
 SIZES = dict(vocab_size=128, emb_dim=16, num_heads=4, head_dim=8, mlp_dim=32, num_encoder_layers=2, num_decoder_layers=2)
 ACTIVATIONS = ("gelu", "linear")
@@ -20,7 +20,7 @@ ACTIVATIONS = ("gelu", "linear")
 
 def parameters(cls, module) -> dict[str, list]:
     ids = seqio.PassThroughVocabulary(128)
-    own = cls(module, ids, ids, model.prompt_only(adafactor.Adafactor()))
+    own = cls(module, ids, ids, optimizer.PromptOnly(adafactor.Adafactor()))
     shapes = {"encoder_input_tokens": (2, 6), "decoder_input_tokens": (2, 4)}
     made = jax.eval_shape(lambda key: own.get_initial_variables(key, shapes), jax.random.PRNGKey(0))
     axes = traverse_util.flatten_dict(partitioning.get_axis_names(made["params_axes"]), sep="/")

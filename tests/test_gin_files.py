@@ -35,5 +35,7 @@ def test_every_gin_file_builds(name, tmp_path):
 def test_every_gin_file_opens_with_a_comment_and_has_whole_references(name):
     text = (GIN / name).read_text()
     assert text.startswith("# ")
+    if name.startswith("t5x/"):  # T5X takes functions too, which are not called where they are bound
+        return
     code = "\n".join(line.partition("#")[0] for line in text.splitlines())
     assert code.count("@") == sum(reference.partition(")")[0].endswith("(") for reference in code.split("@")[1:])

@@ -33,7 +33,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
 
 def test_everything_but_preparing_data_imports_without_tensorflow():
     """seqio, TensorFlow, Torch and T5X cannot be imported in this process; every module of ptune but theirs can."""
-    theirs = {"ptune_cli.data.prepare", "ptune_cli.t5x_runtime.model", "ptune_cli.t5x_runtime.saving"}
+    theirs = {"ptune_cli.data.prepare", *(f"ptune_cli.t5x_runtime.{name}" for name in ("model", "optimizer", "saving"))}
     modules = [name for name in MODULES if name not in theirs]
     script = f"""
 import sys, importlib

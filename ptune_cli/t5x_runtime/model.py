@@ -1,14 +1,14 @@
-"""T5X's encoder-decoder model around our network, and the optimizer that moves nothing but the prompt."""
+"""T5X's encoder-decoder model around our network."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 from flax.core import freeze, unfreeze
-from flax.traverse_util import ModelParamTraversal, flatten_dict, unflatten_dict
-from t5x import models, optimizers  # pyright: ignore[reportMissingImports] - not in every environment
+from t5x import models  # pyright: ignore[reportMissingImports] - not in every environment
 
 from ptune_cli.t5x_runtime.axes import params_axes
+from ptune_cli.t5x_runtime.subtree import prompts, with_prompts
 
 
 class PromptedModel(models.EncoderDecoderModel):
@@ -21,19 +21,5 @@ class PromptedModel(models.EncoderDecoderModel):
 
     def loss_fn(self, params: Any, batch: Mapping[str, Any], dropout_rng: jax.Array | None) -> Any:
         """T5X's loss and metrics. Gradients stop at frozen weights, so that none is computed for them."""
-        return super().loss_fn(_frozen_but_prompt(params), batch, dropout_rng)
-
-
-def prompt_only(optimizer: Any) -> optimizers.MultiOptimizer:
-    """The T5X optimizer for the prompt, and none for anything else."""
-    return optimizers.MultiOptimizer([(ModelParamTraversal(lambda path, _: is_prompt(path)), optimizer)])
-
-
-def is_prompt(path: str) -> bool:
-    """Whether a parameter's path ("/encoder/prompt/prompt/prompt") is a prompt's."""
-    return "prompt" in path.split("/")
-
-
-def _frozen_but_prompt(params: Any) -> Any:
-    flat = flatten_dict(unfreeze(params), sep="/")
-    return unflatten_dict({name: x if is_prompt(name) else jax.lax.stop_gradient(x) for name, x in flat.items()}, sep="/")
+        frozen = jax.tree.map(jax.lax.stop_gradient, params)
+        return super().loss_fn(with_prompts(frozen, prompts(params)), batch, dropout_rng)

@@ -17,8 +17,9 @@ class SavePrompt(trainer.BaseAction):
 
     def run(self, train_state: Any, metrics_by_task: Any) -> bool:
         """False: training goes on. Every device has all of a prompt, so the first process writes it alone."""
-        prompt, step = (np.asarray(array.addressable_data(0)) for array in (_prompt(train_state.params), train_state.step))
-        file = prompt_format.PromptFile(prompt, {"step": int(step), "length": len(prompt), "placement": "prefix"})
+        prompt = np.asarray(_prompt(train_state.params).addressable_data(0))
+        step = int(train_state.step.addressable_data(0))  # a float, once T5X has restored it
+        file = prompt_format.PromptFile(prompt, {"step": step, "length": len(prompt), "placement": "prefix"})
         prompt_format.write(self.folder / "prompts" / str(step), file)
         return False
 
