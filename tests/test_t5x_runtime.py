@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -33,6 +34,7 @@ LENGTH = 3
 PROMPT = "encoder/prompt/prompt/prompt"
 GIN = search.SHIPPED
 CHECKPOINT = str(Path(__file__).parent / "oracles" / "t5x_checkpoints" / "legacy" / "ckpt")
+AXES = Path(__file__).parent / "oracles" / "t5x_axes.json"
 FILES = sorted(path.relative_to(GIN).as_posix() for path in GIN.glob("t5x/*.gin"))
 
 
@@ -116,15 +118,24 @@ def test_packed_inputs_are_refused():
         network().apply(VARIABLES, INPUTS, BEFORE, TARGETS, encoder_segment_ids=INPUTS, enable_dropout=False)
 
 
-@pytest.mark.parametrize("tied", [False, True])
-def test_every_parameter_names_each_of_its_axes(tied):
-    net = network(logits_via_embedding=tied)
+def axes(net: Transformer) -> dict[str, tuple]:
+    """{name: (shape, logical axes)} of a network's parameters."""
     made = jax.eval_shape(net.init, jax.random.key(0), INPUTS, TARGETS, TARGETS)["params"]
     names = flatten_dict(get_axis_names(params_axes(made)), sep="/")
-    shapes = flatten_dict(made, sep="/")
-    assert set(names) == set(shapes)
-    assert all(len(names[name]) == len(shapes[name].shape) for name in shapes)
-    assert tuple(names[PROMPT]) == ("prompt", "prompt_embed")
+    return {name: (leaf.shape, tuple(names[name])) for name, leaf in flatten_dict(made, sep="/").items()}
+
+
+def test_logical_axes_are_those_of_t5xs_own_network():
+    expected = json.loads(AXES.read_text())["parameters"]
+    sizes = dict(vocab_size=128, num_heads=4, num_encoder_layers=2, num_decoder_layers=2)
+    own = axes(network(**sizes))
+    assert own.pop(PROMPT) == ((LENGTH, 16), ("prompt", "prompt_embed"))
+    assert own == {name: (tuple(shape), tuple(names)) for name, (shape, names) in expected.items()}
+
+
+def test_a_t5_1_0_has_logical_axes_too():
+    own = axes(network(mlp_activations=("relu",), logits_via_embedding=True))
+    assert own["encoder/layers_0/mlp/wi/kernel"] == ((16, 32), ("embed", "mlp"))
 
 
 @pytest.mark.parametrize(
