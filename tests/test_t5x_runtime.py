@@ -217,6 +217,14 @@ def test_sizes_for_t5x_are_those_for_ptune(size):
     assert macros == {macro: ptune[f"config.{field}"] for macro, field in fields.items()}
 
 
+def test_the_vocabulary_for_t5x_is_that_of_the_tasks():
+    """T5X compares the two settings, and refuses a task whose vocabulary has others."""
+    said = {(s.selector, s.arg_name): s.value for s in reading.statements(GIN / "t5x/prompt_model.gin") if hasattr(s, "arg_name")}
+    register = (Path(__file__).parent.parent / "tasks" / "register.py").read_text()
+    assert f'VOCABULARY = "{said["seqio.SentencePieceVocabulary", "sentencepiece_model_file"]}"' in register
+    assert said["seqio.SentencePieceVocabulary", "extra_ids"] == 100
+
+
 def test_the_folder_for_t5xs_search_paths_is_printed():
     done = subprocess.run([sys.executable, "-m", "ptune_cli.t5x_runtime"], capture_output=True, text=True, check=True)
     assert Path(done.stdout.strip(), "t5x", "prompt_finetune.gin").is_file()
