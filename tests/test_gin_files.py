@@ -9,7 +9,8 @@ from ptune_cli.config import reading
 
 GIN = Path(__file__).parent.parent / "gin"
 GIN_FILES = sorted(path.relative_to(GIN).as_posix() for path in GIN.rglob("*.gin"))
-BUILT = [name for name in GIN_FILES if not name.startswith("launch/")]  # which need a flag or two: test_launch_presets.py
+# Of launch/ each needs a flag or two (test_launch_presets.py), of t5x/ T5X (test_t5x_runtime.py, test_t5x_programs.py).
+BUILT = [name for name in GIN_FILES if not name.startswith(("launch/", "t5x/"))]
 
 
 @pytest.mark.parametrize("name", BUILT)
@@ -34,5 +35,7 @@ def test_every_gin_file_builds(name, tmp_path):
 def test_every_gin_file_opens_with_a_comment_and_has_whole_references(name):
     text = (GIN / name).read_text()
     assert text.startswith("# ")
+    if name.startswith("t5x/"):  # T5X takes functions too, which are not called where they are bound
+        return
     code = "\n".join(line.partition("#")[0] for line in text.splitlines())
     assert code.count("@") == sum(reference.partition(")")[0].endswith("(") for reference in code.split("@")[1:])

@@ -15,7 +15,7 @@ from ptune_cli.commands.experiment import Experiment, Found, Layout, both_protoc
 from ptune_cli.evaluation.score import Scores
 from ptune_cli.formats.prompt import PromptFile, prompt_folder, read, write
 from ptune_cli.prompts.bank import Member, layout, slots, table, unchanged
-from ptune_cli.prompts.init import ClassLabels
+from ptune_cli.prompts.init import ClassLabels, first_key
 from ptune_cli.runs import RunFolder
 from ptune_cli.t5.model import T5
 from ptune_cli.training.loop import train
@@ -97,9 +97,4 @@ def first_prompt(member: Member, labels: Sequence[str] | None, frozen: Frozen) -
     if isinstance(init, ClassLabels) and not init.labels:
         words = tuple(map(bare, labels or catalog.lookup(member.task).first_words))  # a sentinel is no class
         init = replace(init, labels=words) if words else init.rest
-    return init(_key(member.seed), member.prompt.length, frozen.embeddings, frozen.vocabulary)
-
-
-@jax.jit
-def _key(seed: jax.Array) -> jax.Array:
-    return jax.random.fold_in(jax.random.key(seed), 2**31 - 1)  # dropout folds in steps, which stay below
+    return init(first_key(member.seed), member.prompt.length, frozen.embeddings, frozen.vocabulary)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ptune_cli.errors import UserError
+from ptune_cli.errors import UserError, nearest
 from ptune_cli.formats.strict import Put, Shapes, check_float, check_shapes, finite, float_dtype, whole
 from ptune_cli.formats.t5x_layouts import RELPOS, flat
 from ptune_cli.formats.t5x_store import ITEMS, TREES, Checkpoint, Stored
@@ -58,6 +58,18 @@ def stored_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
     names = _parameters(checkpoint.names)
     split = partial(flat, bias_per_layer=True, path=step)  # true: reads no value to see whether layers share a bias
     return {part: shape for array in checkpoint.open(names) for part, shape in _split_shapes(array, names, split)}
+
+
+def read_array(path: str | Path, name: str) -> np.ndarray:
+    """One parameter, float32, of the newest step in `path`, as it is stored under its T5X name. UserError if there is none."""
+    step = find_step(path)
+    checkpoint = Checkpoint(step)
+    found = [stored for stored, short in _parameters(checkpoint.names).items() if short == name]
+    if not found:
+        raise UserError(f"{step} has no {name}", nearest(name, _parameters(checkpoint.names).values()))
+    (array,), float32 = checkpoint.open(found), np.dtype(np.float32)
+    check_float(name, array.dtype.name, step)
+    return finite(name, array.read(float32), float32, step)
 
 
 def find_step(path: str | Path) -> str:

@@ -24,6 +24,13 @@ class Initializer(Protocol):
     def __call__(self, key: jax.Array, length: int, embeddings: Any, vocabulary: Any) -> jax.Array: ...
 
 
+@jax.jit
+def first_key(seed: int | jax.Array) -> jax.Array:
+    """The JAX key of the member with this seed, also where JAX's own choice of a generator is another: T5X makes one."""
+    key = jax.random.key(seed, impl="threefry2x32")
+    return jax.random.fold_in(key, 2**31 - 1)  # dropout folds in steps, which stay below
+
+
 @dataclass(frozen=True)
 class Uniform:
     """Uniform in [low, high). The original code draws [0, 0.5), the default here; the paper's text says [-0.5, 0.5]."""

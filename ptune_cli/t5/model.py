@@ -133,8 +133,12 @@ class T5(nn.Module):
     def setup(self):
         c = self.config
         self.token_embedder = nn.Embed(c.vocab_size, c.emb_dim, dtype=c.dtype, embedding_init=nn.initializers.normal(1.0))
-        self.encoder = Stack(c, "encoder")
+        self.encoder = self.make_encoder()
         self.decoder = Stack(c, "decoder")
+
+    def make_encoder(self) -> Stack:
+        """The encoder of `setup`: another where a prompt is to be among its parameters."""
+        return Stack(self.config, "encoder")
 
     def embed(self, ids: jax.Array) -> jax.Array:
         """Vectors [B, T, D] of token ids [B, T]."""
