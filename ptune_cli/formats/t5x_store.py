@@ -15,6 +15,7 @@ from ptune_cli.formats.t5x_tree import parse
 
 ITEMS = ("", "state/", "default/")  # where in a step's folder the tree lies: T5X, T5X with Orbax, Orbax's own manager
 MOST_ELEMENTS = 2**40  # of one array
+SMALL_CHUNK = 2**24  # elements, which a chunk may have in a smaller array
 TREES = ("_METADATA", "checkpoint")  # the first Orbax wrote both, the second then being of no more use
 
 
@@ -104,16 +105,17 @@ class Checkpoint:
 
 
 def check_size(array: Any, what: str) -> None:
-    """Raises UserError for a size that a file only claims: more than any model has, or chunks that exceed their array.
+    """Raises UserError for a size that a file only claims: more than any model has, or chunks far larger than their array.
 
     TensorStore allocates a chunk before it reads one, and ends the process where there is no memory for it.
     """
-    if prod(array.shape) > MOST_ELEMENTS:
+    size = prod(array.shape)
+    if size > MOST_ELEMENTS:
         raise damaged(what, ValueError(f"it claims to have the shape {[*array.shape]}"))
     layout = array.chunk_layout if isinstance(array, ts.TensorStore) else None
     for grid in (layout.read_chunk, layout.write_chunk) if layout else ():
         chunk = [part or 1 for part in grid.shape or ()]
-        if any(part > max(size, 1) for part, size in zip(chunk, array.shape, strict=False)):
+        if prod(chunk) > max(size, SMALL_CHUNK):
             raise damaged(what, ValueError(f"it claims to have chunks {chunk} in the shape {[*array.shape]}"))
 
 
