@@ -1,7 +1,6 @@
-"""Reads and writes a T5 as Hugging Face's `transformers` does: config.json and model.safetensors in one folder."""
+"""Reads a T5 as Hugging Face's `transformers` writes it: config.json and model.safetensors in one folder."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,11 +9,9 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from ptune_cli.errors import UserError
-from ptune_cli.formats.atomic import replacing, write_atomically
-from ptune_cli.formats.huggingface_config import config_json, read_config
+from ptune_cli.formats.huggingface_config import read_config
 from ptune_cli.formats.huggingface_names import EMBEDDING, EMBEDDING_COPIES, LOGITS, UNUSED, huggingface_name, is_transposed
 from ptune_cli.formats.strict import Put, check_float, check_shapes, damaged, finite, float_dtype, whole
 from ptune_cli.t5.config import T5Config, parameter_shapes
@@ -35,11 +32,16 @@ class Tensor:
     def shape(self) -> tuple[int, ...]:
         return tuple(self.handle.get_slice(self.name).get_shape())
 
+    @property
+    def dtype(self) -> str:
+        """NumPy's name of its type, where it has one."""
+        stored = str(self.handle.get_slice(self.name).get_dtype())
+        return DTYPES.get(stored, stored)
+
     def read(self, index: tuple[slice, ...] = ()) -> np.ndarray:
         """A part of it, or all."""
-        found = self.handle.get_slice(self.name)
-        check_float(self.name, DTYPES.get(stored := str(found.get_dtype()), stored), str(self.file))
-        return found[index] if index else self.handle.get_tensor(self.name)
+        check_float(self.name, self.dtype, str(self.file))
+        return self.handle.get_slice(self.name)[index] if index else self.handle.get_tensor(self.name)
 
 
 def is_huggingface(path: str | Path) -> bool:
@@ -64,25 +66,10 @@ def read(folder: str | Path, dtype: str = "float32", put: Put = whole) -> tuple[
         return config, {(own := names[name]): put(own, shapes[own], _reading(own, t, dtype)) for name, t in tensors.items()}
 
 
-def write(folder: str | Path, config: T5Config, params: dict[str, np.ndarray]) -> None:
-    """Writes `params` {T5X name: array}, all of one dtype, so that `T5ForConditionalGeneration.from_pretrained` reads them.
-
-    Holds a second copy of the parameters meanwhile. Raises UserError where the folder cannot be written.
-    """
-    folder = Path(folder).expanduser()
-    check_shapes({name: p.shape for name, p in params.items()}, parameter_shapes(config), "the model")
-    settings = config_json(config, params["token_embedder/embedding"].dtype.name)
-    # save_file writes the memory of an array as it lies: a transposed view would be written untransposed.
-    tensors = {huggingface_name(name): np.ascontiguousarray(_turn(name, np.asarray(p))) for name, p in params.items()}
-    with replacing(folder / WEIGHTS) as temporary:
-        try:
-            save_file(tensors, temporary, metadata={"format": "pt"})
-        except SafetensorError as error:
-            raise OSError(f"{error}") from error
-        mask = os.umask(0)  # can be read only by setting it
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # safetensors makes files that only their owner can read
-    write_atomically(folder / CONFIG, settings)  # last, for it is what makes the folder a model
+def stored_dtypes(folder: str | Path) -> set[str]:
+    """The types of a folder's tensors, without reading any value. Raises UserError for a damaged file."""
+    with ExitStack() as stack:
+        return {t.dtype for file in _files(Path(folder).expanduser()) for t in _open(file, stack)}
 
 
 def _shapes(config: T5Config) -> dict[str, tuple[int, ...]]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +13,29 @@ import numpy as np
 from ptune_cli.errors import UserError
 from ptune_cli.formats.strict import Put, Shapes, check_float, check_shapes, finite, float_dtype, whole
 from ptune_cli.formats.t5x_layouts import RELPOS, flat
-from ptune_cli.formats.t5x_store import ITEMS, TREES, Checkpoint, Stored
+from ptune_cli.formats.t5x_store import CACHE_BYTES, ITEMS, TREES, Checkpoint, Stored
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
 READERS = 4  # arrays in flight: enough to hide latency, few enough that unread ones take no memory
+WIDEST = 4  # bytes of a number, which T5X does not store in float64
 STEP = re.compile(r"checkpoint_(\d+)")
 ROOTS = ("optimizer/target/", "target/", "params/params/", "params/", "")  # T5X, T5X with Orbax, Flax, a bare tree
 
 
-def read(path: str | Path, config: T5Config, dtype: str = "float32", put: Put = whole) -> dict[str, Any]:
+def read(
+    path: str | Path, config: T5Config, dtype: str = "float32", put: Put = whole, in_turn: bool = False
+) -> dict[str, Any]:
     """The parameters {T5X name: what `put` makes of it, in `dtype`} of the newest step in `path`, in T5's flat layout.
 
     Of an array that is stored in the flat layout only the parts that `put` asks for are read; another is read whole.
+    `in_turn` is for a `put` that asks for a parameter in small parts, to hold no more than one: arrays are read one after another,
+    and a chunk, from which several parts may come, is kept while it is the last that was read.
     `path` is a step's folder, a folder of `checkpoint_N` folders, or a step's gs:// folder. Prompts, optimizer state and
     other things a trainer saves are passed over. Raises UserError unless the arrays are exactly those of
     `t5.config.parameter_shapes(config)`, and naming the file or array for one that is damaged.
     """
     target, expected, step = float_dtype(dtype), parameter_shapes(config), find_step(path)
-    checkpoint = Checkpoint(step)
+    checkpoint = Checkpoint(step, max(map(prod, expected.values())) * WIDEST if in_turn else CACHE_BYTES)
     names = _parameters(checkpoint.names)
     stored = checkpoint.open(names)
     split = partial(flat, bias_per_layer=f"encoder/layers_0/{RELPOS}" in expected, path=step)
@@ -44,12 +50,12 @@ def read(path: str | Path, config: T5Config, dtype: str = "float32", put: Put = 
             return {name: put(name, array.shape, part)}
         return {name: put(name, values.shape, values.__getitem__) for name, values in split(name, part(()))}
 
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(1 if in_turn else READERS) as pool:
         return {name: part for parts in pool.map(load, stored) for name, part in parts.items()}
 
 
-def stored_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
-    """The parameters {T5X name in the flat layout: shape} of the newest step in `path`, without reading any value.
+def stored_arrays(path: str | Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The parameters {T5X name in the flat layout: (shape, dtype)} of the newest step in `path`, without reading any value.
 
     Raises UserError where there is no checkpoint.
     """
@@ -57,7 +63,8 @@ def stored_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
     checkpoint = Checkpoint(step)
     names = _parameters(checkpoint.names)
     split = partial(flat, bias_per_layer=True, path=step)  # true: reads no value to see whether layers share a bias
-    return {part: shape for array in checkpoint.open(names) for part, shape in _split_shapes(array, names, split)}
+    arrays = checkpoint.open(names)
+    return {part: (shape, array.dtype.name) for array in arrays for part, shape in _split_shapes(array, names, split)}
 
 
 def find_step(path: str | Path) -> str:

@@ -12,6 +12,7 @@ from ptune_cli.formats.strict import DAMAGED, damaged
 from ptune_cli.formats.t5x_tree import parse
 
 ITEMS = ("", "state/", "default/")  # where in a step's folder the tree lies: T5X, T5X with Orbax, Orbax's own manager
+CACHE_BYTES = 100_000_000
 TREES = ("_METADATA", "checkpoint")  # the first Orbax wrote both, the second then being of no more use
 
 
@@ -48,10 +49,10 @@ class Checkpoint:
     Raises UserError, naming the file or array, for what is missing or damaged.
     """
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, cache_bytes: int = CACHE_BYTES):
         self.path = path
         # One context per checkpoint: its cache spares OCDBT reading its index again for every array.
-        self._context = ts.Context({"cache_pool": {"total_bytes_limit": 100_000_000}})
+        self._context = ts.Context({"cache_pool": {"total_bytes_limit": max(cache_bytes, CACHE_BYTES)}})
         folder, file, data = self._find_tree()
         self._leaves, self._driver = parse(data, file)
         self._arrays = folder

@@ -1,0 +1,60 @@
+"""`ptune convert`: a model or a prompt from the format it is in to another. JAX is imported where it is needed, to start quickly."""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from ptune_cli.base_model import BaseModel
+from ptune_cli.commands import convert_table
+from ptune_cli.commands.convert_model import Conversion
+from ptune_cli.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(BaseModel):
+    """What a T5X checkpoint does not say of itself: the sizes and the vocabulary, as the gin files of models set them."""
+
+    checkpoint: str = ""  # SOURCE takes its place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert:
+    """Convert a model, or a prompt, from the format it is in to another.
+
+    One parameter is in memory at a time. DESTINATION must not exist, and appears whole or not at all. The map of names, the
+    count and the fingerprint are printed; the fingerprint is that of the source's weights unless --dtype rounds them.
+
+    Example: ptune convert gs://t5-data/pretrained_models/t5x/t5_1_1_lm100k_base/checkpoint_1100000 t5-base-lm \\
+        --gin models/t5_1_1_base.gin --verify
+    Example: ptune convert tiny checkpoints/tiny --format t5x
+    """
+
+    source: str = field(metadata={"positional": True})  # a shipped model, a folder or gs://; or a prompt
+    destination: str = field(metadata={"positional": True})  # a new folder
+    format: Literal["huggingface"] | None = None  # default: huggingface of T5X's, t5x of Hugging Face's
+    dtype: Literal["bfloat16", "float16", "float32"] | None = None  # default: as the source's arrays are stored
+    verify: bool = False  # read both again, and compare their logits
+    prompt: str | None = None  # a prompt to put into a T5X checkpoint
+    model: Source = Source()  # of a T5X checkpoint; best given as --gin models/FILE
+    json: bool = field(default=False, metadata={"saved": False})
+
+    def run(self) -> None:
+        """Convert, and say what was done."""
+        destination = _new(self.destination)
+        model = replace(self.model, checkpoint=self.source)
+        conversion = Conversion.of(model, destination, self.format, self.dtype, self.prompt)
+        if not self.json:
+            print(convert_table.names(conversion.arrays()))
+        done = conversion.run(self.verify)
+        print(json.dumps({**done, "arrays": conversion.arrays()}, indent=2) if self.json else convert_table.end(done))
+
+
+def _new(destination: str) -> Path:
+    """The path of a folder that is to be made. UserError where it is not a local one or exists."""
+    if "://" in destination:
+        raise UserError(f"cannot write to {destination}", "give a folder of this machine, and copy it from there")
+    path = Path(destination).expanduser()
+    if path.exists() or path.is_symlink():
+        raise UserError(f"{destination} exists", "give a new folder, or remove it first")
+    return path

@@ -1,0 +1,34 @@
+"""The formats that a model can be written in, by the names that `ptune convert --format` takes."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ptune_cli.formats import huggingface_writing
+from ptune_cli.formats.huggingface_names import huggingface_name
+from ptune_cli.formats.strict import Put
+from ptune_cli.t5.config import T5Config
+
+
+@dataclass(frozen=True)
+class Format:
+    """`writing(folder, config, dtype, prompt)` makes the folder a model; `prompt` [P, D] is for formats that hold one."""
+
+    name: str
+    writing: Callable[[Path, T5Config, str, np.ndarray | None], AbstractContextManager[Put]]
+    stored_name: Callable[[str, T5Config], str]  # of a parameter that T5X's flat layout names so
+    holds_prompt: bool = False
+    holds_vocabulary: bool = False
+
+
+FORMATS = {
+    "huggingface": Format(
+        "Hugging Face",
+        lambda folder, config, dtype, prompt: huggingface_writing.writing(folder, config, dtype),
+        lambda name, config: huggingface_name(name),
+        holds_vocabulary=True,
+    ),
+}
