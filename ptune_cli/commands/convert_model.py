@@ -14,7 +14,7 @@ from ptune_cli.formats.atomic_folder import new_folder
 from ptune_cli.formats.checkpoint import Reader
 from ptune_cli.formats.model_formats import FORMATS, Format
 from ptune_cli.formats.prompt import PromptFile
-from ptune_cli.t5.config import T5Config, parameter_count, parameter_shapes
+from ptune_cli.t5.config import T5Config, parameter_count
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,19 @@ class Conversion:
         return cls(model, path, reader, destination, written, config, stored, dtype or stored, own)
 
     def arrays(self) -> list[dict]:
-        """Every parameter: T5X's name, both names of this conversion, shape (T5X's: kernels are [inputs, outputs]), types."""
+        """Every parameter: its name in the source, in the destination and in T5X's flat layout, shapes and types likewise."""
+        before, after = self.reader.places(self.config), self.format.places(self.config)
         return [
             {
                 "name": name,
-                "source": self.reader.stored_name(name),
-                "destination": self.format.stored_name(name, self.config),
-                "shape": list(shape),
+                "source": before[name][0],
+                "destination": after[name][0],
+                "source_shape": list(before[name][1]),
+                "shape": list(after[name][1]),
                 "source_dtype": self.stored,
                 "dtype": self.dtype,
             }
-            for name, shape in parameter_shapes(self.config).items()
+            for name in before
         ]
 
     def run(self, verify: bool = False) -> dict:

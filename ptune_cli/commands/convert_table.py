@@ -42,9 +42,13 @@ def _lines(arrays: Sequence[Mapping]) -> Iterator[tuple[str, str, str]]:
         groups.setdefault(LAYER.sub("", array["name"]), []).append(array)
     for group in groups.values():
         first, last = group[0], group[-1]
-        dtype = first["dtype"] if first["dtype"] == first["source_dtype"] else f"{first['source_dtype']} -> {first['dtype']}"
         names = (_merged(first[side], last[side]) for side in ("source", "destination"))
-        yield *names, f"{first['shape']} {dtype}"
+        shape, dtype = (_changed(first[f"source_{what}"], first[what]) for what in ("shape", "dtype"))
+        yield *names, f"{shape} {dtype}"
+
+
+def _changed(before: object, after: object) -> str:
+    return f"{after}" if before == after else f"{before} -> {after}"
 
 
 def _merged(first: str, last: str) -> str:

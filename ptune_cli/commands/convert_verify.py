@@ -26,10 +26,10 @@ def difference(source: str, destination: str, config: T5Config, dtype: str, mark
     given, _ = _logits(source, config, dtype)
     found, found_mark = _logits(destination, checkpoint.sizes(destination, config), dtype)
     largest = float(np.max(np.abs(given - found)))
-    if found_mark != mark:
-        raise RunFailure(f"what was written has the fingerprint {found_mark}, expected {mark}: nothing is kept")
     if not largest <= MOST:
         raise RunFailure(f"the logits of what was written differ by {largest:.2g}, expected {MOST} at most: nothing is kept")
+    if found_mark != mark:
+        raise RunFailure(f"what was written has the fingerprint {found_mark}, expected {mark}: nothing is kept")
     return largest
 
 

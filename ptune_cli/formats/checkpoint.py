@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ptune_cli.errors import UserError
-from ptune_cli.formats import huggingface
-from ptune_cli.formats.huggingface_names import huggingface_name
+from ptune_cli.formats import huggingface, huggingface_writing
+from ptune_cli.formats.model_formats import Places
 from ptune_cli.formats.strict import Put, Shapes, whole
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
@@ -28,7 +28,7 @@ class Reader:
     shapes: Callable[[str], Shapes]  # {T5X name: shape}, without reading any value
     dtypes: Callable[[str], set[str]]  # of the parameters as they are stored
     read: Read
-    stored_name: Callable[[str], str]  # of a parameter that T5X's flat layout names so
+    places: Places
 
 
 def reader(path: str) -> Reader:
@@ -95,7 +95,7 @@ READERS = (
         shapes=lambda path: parameter_shapes(_huggingface_sizes(path)),
         dtypes=huggingface.stored_dtypes,
         read=_read_huggingface,
-        stored_name=huggingface_name,
+        places=huggingface_writing.tensors,
     ),
     Reader(
         name="T5X",
@@ -105,6 +105,6 @@ READERS = (
         shapes=lambda path: {name: shape for name, (shape, _) in _t5x_stored(path).items()},
         dtypes=lambda path: {dtype for _, dtype in _t5x_stored(path).values()},
         read=_read_t5x,
-        stored_name=str,
+        places=lambda config: {name: (name, shape) for name, shape in parameter_shapes(config).items()},
     ),
 )

@@ -33,7 +33,7 @@ def writing(folder: str | Path, config: T5Config, dtype: str, shard_bytes: int =
     folder, expected = Path(folder).expanduser(), parameter_shapes(config)
     float_dtype(dtype)
     settings = config_json(config, dtype)
-    stored = {huggingface_name(name): _turned(name, shape) for name, shape in expected.items()}
+    stored = dict(tensors(config).values())
     files = _shards(stored, dtype, shard_bytes)
     put_shapes: dict[str, tuple[int, ...]] = {}
     with ExitStack() as stack:
@@ -56,6 +56,11 @@ def write(folder: str | Path, config: T5Config, params: Mapping[str, np.ndarray]
     with writing(folder, config, params["token_embedder/embedding"].dtype.name) as put:
         for name, array in params.items():
             put(name, array.shape, array.__getitem__)
+
+
+def tensors(config: T5Config) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """{T5X's name of a parameter: (Hugging Face's, shape as Hugging Face stores it)}. UserError where it has no such T5."""
+    return {name: (huggingface_name(name), _turned(name, shape)) for name, shape in parameter_shapes(config).items()}
 
 
 def _open(

@@ -1,6 +1,6 @@
 """The formats that a model can be written in, by the names that `ptune convert --format` takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ptune_cli.formats import huggingface_writing
-from ptune_cli.formats.huggingface_names import huggingface_name
 from ptune_cli.formats.strict import Put
 from ptune_cli.t5.config import T5Config
+
+
+Places = Callable[[T5Config], Mapping[str, tuple[str, tuple[int, ...]]]]  # {T5X's name: (name in the file, shape in it)}
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Format:
 
     name: str
     writing: Callable[[Path, T5Config, str, np.ndarray | None], AbstractContextManager[Put]]
-    stored_name: Callable[[str, T5Config], str]  # of a parameter that T5X's flat layout names so
+    places: Places
     holds_prompt: bool = False
     holds_vocabulary: bool = False
 
@@ -28,7 +30,7 @@ FORMATS = {
     "huggingface": Format(
         "Hugging Face",
         lambda folder, config, dtype, prompt: huggingface_writing.writing(folder, config, dtype),
-        lambda name, config: huggingface_name(name),
+        huggingface_writing.tensors,
         holds_vocabulary=True,
     ),
 }
