@@ -1,6 +1,7 @@
-"""`python -m ptune_cli.data.prepare`: runs seqio tasks into prepared splits. Of ptune's modules, only this one uses TensorFlow.
+"""`python -m ptune_cli.data.prepare`: runs seqio tasks into prepared splits.
 
-It runs as a process of its own (see `preparation.ensure`) and writes one JSON object a line to standard output:
+Of ptune's modules, only this one uses TensorFlow, and the one that reads TensorFlow's checkpoints. It runs as a process of
+its own (see `preparation.ensure`) and writes one JSON object a line to standard output:
 {"task", "split", "done", "total"} while it works, and {"error", "see_log"} if it cannot go on.
 """
 

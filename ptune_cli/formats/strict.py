@@ -33,10 +33,15 @@ def whole(name: str, shape: tuple[int, ...], read: Callable[[tuple[slice, ...]],
 
 def damaged(what: object, error: Exception) -> UserError:
     """The UserError for a file that a library could not read: one line, whatever the library had to say."""
-    reason = " ".join(str(error).split())
-    if len(reason) > LONGEST_REASON:
-        reason = f"...{reason[-LONGEST_REASON:]}"  # the end: libraries work down to the file and its fault
-    return UserError(f"cannot read {what}: {reason or type(error).__name__}", DAMAGED)
+    return UserError(f"cannot read {what}: {reason(error)}", DAMAGED)
+
+
+def reason(error: Exception) -> str:
+    """What a library had to say, in one line that is not too long."""
+    said = " ".join(str(error).partition(" [tensorstore_spec=")[0].split())
+    if len(said) > LONGEST_REASON:
+        said = f"...{said[-LONGEST_REASON:]}"  # the end: libraries work down to the file and its fault
+    return said or type(error).__name__
 
 
 def float_dtype(name: str) -> np.dtype:

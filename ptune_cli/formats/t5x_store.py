@@ -107,4 +107,4 @@ def result(future: Any, what: str) -> Any:
     try:
         return future.result()
     except (ValueError, OSError, RuntimeError) as error:  # TensorStore raises any of them for a file it cannot read
-        raise damaged(what, ValueError(str(error).partition(" [tensorstore_spec=")[0])) from error
+        raise damaged(what, error) from error

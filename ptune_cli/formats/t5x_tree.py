@@ -29,7 +29,8 @@ def parse(data: bytes, file: str) -> tuple[dict[str, Leaf], str]:
     `file` ends in `checkpoint` or `_METADATA`. Raises UserError, naming the file, where the bytes are no such tree.
     """
     if data.startswith(b"model_checkpoint_path"):
-        raise UserError(f"{file} is of a TensorFlow checkpoint, expected a T5X one", "convert it with T5X first")
+        hint = "ptune reads those from a local folder: copy all its files, model.ckpt-N.*"
+        raise UserError(f"{file} is of a TensorFlow checkpoint, expected a T5X one", hint)
     try:
         if file.endswith("checkpoint"):
             return dict(_msgpack_leaves(msgpack_restore(data), "")), "zarr"

@@ -1,0 +1,67 @@
+"""Where each of T5's flat parameters lies in the tree that a T5X network reads: itself, or in a scanned stack.
+
+T5X's minimal T5 (`t5x.examples.t5`) and flaxformer's have a tree as `t5.config.parameter_shapes` names it. T5X's scanned T5
+(`t5x.examples.scalable_t5`) stacks the layers on axis 1, splits heads, and has a relative position bias in every layer.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from ptune_cli.formats.t5x_layouts import RELPOS
+from ptune_cli.t5.config import T5Config, parameter_shapes
+
+Shape = tuple[int, ...]
+
+LAYER = re.compile(r"(encoder|decoder)/layers_(\d+)/(.+)")
+SHARED = re.compile(rf"(encoder|decoder)/{RELPOS}")
+INPUTS, OUTPUT = re.compile(r".*/(query|key|value)/kernel"), re.compile(r".*/out/kernel")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a parameter goes: the stored array's name and shape, and which layers on its axis 1 (None: the whole array)."""
+
+    array: str
+    shape: Shape
+    layers: tuple[int, ...] | None = None
+
+    @property
+    def indices(self) -> list[tuple]:
+        """The parts of the stored array that the parameter fills, each with all its values."""
+        return [()] if self.layers is None else [(slice(None), layer) for layer in self.layers]
+
+    def shaped(self, values: np.ndarray) -> np.ndarray:
+        """The parameter's values in the shape that such a part has."""
+        return values.reshape(self.shape if self.layers is None else self.shape[:1] + self.shape[2:])
+
+
+def flat_places(config: T5Config) -> dict[str, Place]:
+    """{parameter: its place} in the tree of T5X's minimal T5, where each is an array of its own."""
+    return {name: Place(name, shape) for name, shape in parameter_shapes(config).items()}
+
+
+def scanned_places(config: T5Config) -> dict[str, Place]:
+    """{parameter: its place} in the tree of T5X's scanned T5. A bias that layers share is in each of them."""
+    return {name: _scanned(name, shape, config) for name, shape in parameter_shapes(config).items()}
+
+
+def _scanned(name: str, shape: Shape, config: T5Config) -> Place:
+    depth = {"encoder": config.num_encoder_layers, "decoder": config.num_decoder_layers}
+    if shared := SHARED.fullmatch(name):
+        stack, rest, layers = shared[1], RELPOS, range(depth[shared[1]])
+    elif layer := LAYER.fullmatch(name):
+        stack, rest, layers = layer[1], layer[3], (int(layer[2]),)
+    else:
+        return Place(name, shape)
+    first, *others = _split(name, shape, config)
+    return Place(f"{stack}/{stack}/{rest}", (first, depth[stack], *others), tuple(layers))
+
+
+def _split(name: str, shape: Shape, config: T5Config) -> Shape:
+    """The shape of a layer's parameter with the heads of attention on an axis of their own."""
+    heads = (config.num_heads, config.head_dim)
+    if INPUTS.fullmatch(name):
+        return (shape[0], *heads)
+    return (*heads, shape[1]) if OUTPUT.fullmatch(name) else shape
