@@ -32,7 +32,7 @@ class Convert:
 
     source: str = field(metadata={"positional": True})  # a shipped model, a folder or gs://; or a prompt
     destination: str = field(metadata={"positional": True})  # a new folder
-    format: Literal["huggingface"] | None = None  # default: huggingface of T5X's, t5x of Hugging Face's
+    format: Literal["huggingface", "t5x", "t5x_scanned", "orbax", "orbax_scanned"] | None = None  # default: huggingface of T5X's, t5x of Hugging Face's
     dtype: Literal["bfloat16", "float16", "float32"] | None = None  # default: as the source's arrays are stored
     verify: bool = False  # read both again, and compare their logits
     prompt: str | None = None  # a prompt to put into a T5X checkpoint

@@ -1,5 +1,6 @@
 """A model's way from one format to another: a reader gives it parameter by parameter, a writer takes it block by block."""
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from ptune_cli.formats.checkpoint import Reader
 from ptune_cli.formats.model_formats import FORMATS, Format
 from ptune_cli.formats.prompt import PromptFile
 from ptune_cli.t5.config import T5Config, parameter_count
+
+STEP = re.compile(r"checkpoint_(\d+)")  # how T5X names a checkpoint's folder
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,9 @@ class Conversion:
     def _stream(self, folder: Path) -> Passage:
         array = self.prompt.array if self.prompt else None
         total = parameter_count(self.config)
-        with bar(total) as advance, self.format.writing(folder, self.config, self.dtype, array) as put:
+        named = STEP.fullmatch(self.destination.name)
+        step = int(named[1]) if named else 0
+        with bar(total) as advance, self.format.writing(folder, self.config, self.dtype, array, step) as put:
             passage = Passage(put, self.dtype, self.path, advance)
             checkpoint.read(self.path, self.config, self.stored, passage, in_turn=True)
         return passage

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ptune_cli.errors import UserError
-from ptune_cli.formats import huggingface, huggingface_writing
+from ptune_cli.formats import huggingface, huggingface_writing, mesh_tensorflow
+from ptune_cli.formats.mesh_tensorflow_names import NORMS, mesh_name
 from ptune_cli.formats.model_formats import Places
 from ptune_cli.formats.strict import Put, Shapes, whole
 from ptune_cli.t5.config import T5Config, parameter_shapes
@@ -86,6 +87,14 @@ def _read_t5x(path: str, config: T5Config, dtype: str, put: Put, in_turn: bool) 
     return t5x.read(path, config, dtype, put, in_turn)
 
 
+def _read_mesh(path: str, config: T5Config, dtype: str, put: Put, in_turn: bool) -> dict[str, Any]:
+    return mesh_tensorflow.read(path, config, dtype, put)
+
+
+def _mesh_places(config: T5Config) -> dict[str, tuple[str, tuple[int, ...]]]:
+    return {name: (mesh_name(name, NORMS[0]), shape) for name, shape in parameter_shapes(config).items()}
+
+
 READERS = (
     Reader(
         name="Hugging Face",
@@ -96,6 +105,16 @@ READERS = (
         dtypes=huggingface.stored_dtypes,
         read=_read_huggingface,
         places=huggingface_writing.tensors,
+    ),
+    Reader(
+        name="Mesh TensorFlow",
+        belongs=lambda path: "://" not in path and mesh_tensorflow.is_mesh_tensorflow(path),
+        folder=mesh_tensorflow.find_prefix,
+        sizes=lambda path: None,
+        shapes=lambda path: {name: shape for name, (shape, _) in mesh_tensorflow.stored_arrays(path).items()},
+        dtypes=lambda path: {dtype for _, dtype in mesh_tensorflow.stored_arrays(path).values()},
+        read=_read_mesh,
+        places=_mesh_places,
     ),
     Reader(
         name="T5X",

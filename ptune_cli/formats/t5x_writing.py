@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import product
 from math import prod
 from pathlib import Path
 from threading import Lock
@@ -70,15 +71,28 @@ class _Writer:
         self._arrays.append(array)
 
     def put(self, name: str, shape: tuple[int, ...], read: Callable[[tuple[slice, ...]], np.ndarray]) -> None:
-        values = read(())
-        if tuple(shape) != self._shapes[name] or values.dtype != self._dtype:
-            raise ValueError(f"{name} is {values.dtype} {shape}, expected {self._dtype} {self._shapes[name]}")
         place = self._places[name]
-        store, values = self._stores[f"target/{place.array}"], place.shaped(values)
+        store = self._stores[f"target/{place.array}"]
+        if place.layers is None and prod(shape) * self._dtype.itemsize > UNWRITTEN_BYTES:
+            return self._put_by_chunks(name, shape, read, store)
+        values = place.shaped(self._checked(name, shape, read(())))
         # Not copied: no reader changes an array that it gave.
         writes = [store[index].write(values, can_reference_source_data_indefinitely=True) for index in place.indices]
         with _told(self._folder):
             wait_for(self._due(name, writes, values.nbytes * len(writes)))
+
+    def _put_by_chunks(self, name: str, shape: tuple[int, ...], read: Callable, store: Any) -> None:
+        """One chunk of a large parameter after another, so that no more is in memory."""
+        for index in regions(shape, store.chunk_layout.write_chunk.shape):
+            values = self._checked(name, shape, read(index))
+            with _told(self._folder):
+                store[index].write(values, can_reference_source_data_indefinitely=True).result()
+        self._due(name, [], 0)
+
+    def _checked(self, name: str, shape: tuple[int, ...], values: np.ndarray) -> np.ndarray:
+        if tuple(shape) != self._shapes[name] or values.dtype != self._dtype:
+            raise ValueError(f"{name} is {values.dtype} {shape}, expected {self._dtype} {self._shapes[name]}")
+        return values
 
     def _due(self, name: str, writes: list[Any], size: int) -> list[Any]:
         """Notes that a parameter came; the writes to wait for, if too many are under way."""
@@ -106,6 +120,12 @@ def wait_for(writes: list[Any]) -> None:
         write.commit.force()
     for write in writes:
         write.result()
+
+
+def regions(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """The indices of an array's chunks, in order."""
+    cuts = [[slice(start, min(start + step, n)) for start in range(0, n, step)] for n, step in zip(shape, chunk, strict=True)]
+    return product(*cuts)
 
 
 def chunk_shape(place: Place, itemsize: int) -> tuple[int, ...]:
