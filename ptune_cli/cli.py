@@ -26,6 +26,7 @@ COMMANDS = {
     "tasks": ("ptune_cli.commands.tasks", "Tasks", "list the tasks, or describe one"),
     "models": ("ptune_cli.commands.models", "Models", "list the models that ship with ptune, or describe one"),
     "convert": ("ptune_cli.commands.convert", "Convert", "turn a model or a prompt into another format"),
+    "prompts": ("ptune_cli.commands.prompts", "Prompts", "list prompts, show or compare them, average or interpolate them"),
     "prepare": ("ptune_cli.commands.prepare", "Prepare", "turn tasks into token arrays, ahead of training"),
     "doctor": ("ptune_cli.commands.doctor", "Doctor", "compare a run with the paper's recipe, or check this machine"),
     "pretrain": ("ptune_cli.commands.pretrain", "Pretrain", "train the weights of a T5 itself"),

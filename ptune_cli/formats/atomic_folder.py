@@ -15,7 +15,7 @@ HINT = "check the disk's free space and your rights"
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path`, to be filled in the body; it becomes `path`, which must not exist, when the body ends well.
+    """A temporary folder beside `path`, to be filled in the body; when that ends well, it becomes `path`, which must not exist.
 
     Otherwise it is removed. Of a process that was killed it stays, as `.NAME.*.partial`, until the next call for the same path,
     which removes it: a living process holds a lock on its own. An OSError of making or renaming it is raised as a UserError.

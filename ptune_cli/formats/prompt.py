@@ -1,29 +1,27 @@
 """Prompt files: `prompt.safetensors`, which says what it belongs to, and `prompt.npy`, which the original code reads.
 
-Neither can run code when read: NumPy files that hold pickled objects are refused.
+Prompts of the original code and of Hugging Face's PEFT are read as well. None can run code when read.
 """
 
 import io
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ptune_cli.errors import UserError, nearest_path
+from ptune_cli.formats import original_prompt, peft
 from ptune_cli.formats.atomic import write_atomically
-from ptune_cli.formats.strict import DAMAGED, check_float, damaged, finite
+from ptune_cli.formats.prompt_arrays import Stored, is_numpy, open_numpy, open_safetensors
+from ptune_cli.formats.prompt_metadata import as_texts, from_texts
 
 FORMAT = "ptune-prompt-1"
 ARRAY = "prompt"  # the array's name in the safetensors file
-FILES = ("prompt.safetensors", "prompt.npy", "encoder.prompt.prompt.prompt")  # best first; the last is the original code's
-# Metadata that is text; safetensors stores only text, so everything else is written as JSON.
-TEXT = ("format", "base_model", "base_fingerprint", "vocabulary_sha256", "task", "placement", "ptune_version")
-NUMPY_MAGIC = b"\x93NUMPY"
+OWN, BARE = "prompt.safetensors", "prompt.npy"
+FILES = (OWN, BARE, original_prompt.NAME)  # best first; the last is the original code's
 
 
 @dataclass(frozen=True)
@@ -45,32 +43,44 @@ def prompt_folder(run: Path, member: str) -> Path:
 
 def write(folder: str | Path, prompt: PromptFile) -> None:
     """Writes `prompt.safetensors` and `prompt.npy` into `folder`, each atomically. UserError where that cannot be done."""
-    folder, array = Path(folder), np.ascontiguousarray(prompt.array, np.float32)
-    metadata = {**prompt.metadata, "format": FORMAT}
-    texts = {name: value if name in TEXT else json.dumps(value, sort_keys=True) for name, value in metadata.items()}
+    write_numpy(Path(folder) / BARE, prompt)
+    write_safetensors(Path(folder) / OWN, prompt)
+
+
+def write_safetensors(file: Path, prompt: PromptFile) -> None:
+    """Writes the array and its metadata, atomically. UserError where that cannot be done."""
+    array = np.ascontiguousarray(prompt.array, np.float32)
+    write_atomically(file, save({ARRAY: array}, metadata=as_texts({**prompt.metadata, "format": FORMAT})))
+
+
+def write_numpy(file: Path, prompt: PromptFile) -> None:
+    """Writes the array alone, atomically. UserError where that cannot be done."""
     npy = io.BytesIO()
-    np.save(npy, array, allow_pickle=False)
-    write_atomically(folder / "prompt.npy", npy.getvalue())
-    write_atomically(folder / "prompt.safetensors", save({ARRAY: array}, metadata=texts))
+    np.save(npy, np.ascontiguousarray(prompt.array, np.float32), allow_pickle=False)
+    write_atomically(file, npy.getvalue())
 
 
 def read(path: str | Path) -> PromptFile:
-    """The prompt at `path`: a safetensors or NumPy file of any name, or a folder that holds one of `FILES`.
+    """The prompt at `path`: a safetensors or NumPy file of any name; a folder that holds one of `FILES`; a PEFT adapter; the
+    original code's model folder, which has prompts of several steps, of which the last is taken.
 
     Any floating-point type is read, as float32. Raises UserError for a file that is damaged, is no prompt [P, D], or
     holds values that are not finite.
     """
-    file = _file(Path(path).expanduser())
-    try:
-        with open(file, "rb") as opened:
-            is_numpy = opened.read(len(NUMPY_MAGIC)) == NUMPY_MAGIC
-    except OSError as error:
-        raise damaged(f"prompt {file}", error) from error
-    prompt = PromptFile(_read_numpy(file)) if is_numpy else _read_safetensors(file)
-    if prompt.array.ndim != 2 or 0 in prompt.array.shape:
-        raise UserError(f"prompt {file} has shape {prompt.array.shape}, expected [length, width]")
-    check_float("prompt", prompt.array.dtype.name, str(file))
-    return PromptFile(finite("prompt", prompt.array, np.dtype(np.float32), str(file)), prompt.metadata)
+    stored = opened(path)
+    return PromptFile(stored.read(), stored.metadata)
+
+
+def opened(path: str | Path) -> Stored:
+    """The prompt at `path`, as `read` finds it, with nothing read but its header. UserError likewise, but for values."""
+    path = Path(path).expanduser()
+    if path.is_dir() and peft.is_adapter(path):
+        return peft.open_adapter(path).checked()
+    file = _file(path)
+    original_prompt.check_name(file)
+    if is_numpy(file):
+        return replace(open_numpy(file), kind="original" if file.name == original_prompt.NAME else "npy").checked()
+    return _open_own(file).checked()
 
 
 def check(prompt: PromptFile, frozen: Any) -> None:
@@ -110,39 +120,16 @@ def _file(path: Path) -> Path:
         return path
     if not path.exists():
         raise UserError(f"no prompt at {path}", nearest_path(path))
-    for name in FILES:
+    for name in (OWN, BARE):
         if (path / name).is_file():
             return path / name
-    raise UserError(f"no prompt at {path}", f"expected a prompt file, or a folder with {FILES[0]} or {FILES[1]}")
+    if found := original_prompt.find(path):
+        return found
+    raise UserError(f"no prompt at {path}", f"expected a prompt file, or a folder with {OWN}, {BARE} or {peft.CONFIG}")
 
 
-def _read_numpy(file: Path) -> np.ndarray:
-    # A memory map is no larger than the file, whatever size the header claims.
-    try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # NumPy evaluates the header as a Python literal, with as many ways to fail
-        raise damaged(f"prompt {file}", error) from error
-    if array.offset + array.nbytes != file.stat().st_size:
-        raise UserError(f"prompt {file} is longer than its header says", DAMAGED)
-    return np.array(array)
-
-
-def _read_safetensors(file: Path) -> PromptFile:
-    try:
-        with safe_open(file, framework="numpy") as opened:
-            metadata, names = opened.metadata() or {}, opened.keys()
-            array = opened.get_tensor(ARRAY) if ARRAY in names else None
-    except (SafetensorError, OSError, TypeError, AttributeError) as error:
-        raise damaged(f"prompt {file} as a safetensors or NumPy file", error) from error
-    if metadata.get("format", FORMAT) != FORMAT:
-        raise UserError(f"prompt {file} has format {metadata['format']!r}, expected {FORMAT!r}", "update ptune")
-    if array is None:
-        raise UserError(f"{file} has no array {ARRAY!r} (have: {', '.join(sorted(names)[:5])})", "is it a prompt?")
-    return PromptFile(array, {name: text if name in TEXT else _value(text) for name, text in metadata.items()})
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):  # text that another program added
-        return text
+def _open_own(file: Path) -> Stored:
+    stored, texts, _ = open_safetensors(file, ARRAY, "is it a prompt?")
+    if texts.get("format", FORMAT) != FORMAT:
+        raise UserError(f"prompt {file} has format {texts['format']!r}, expected {FORMAT!r}", "update ptune")
+    return replace(stored, kind="ptune", metadata=from_texts(texts))
