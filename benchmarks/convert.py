@@ -8,20 +8,7 @@ so that what libraries take once is not counted: what is printed is by how much 
 the kernel counts it.
 """
 
-import argparse
-import json
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import numpy as np
-
-from ptune_cli import config
-from ptune_cli.base_model import BaseModel
-from ptune_cli.formats import huggingface_writing
-from ptune_cli.t5.config import T5Config, parameter_count, parameter_shapes
 
 ROOT = Path(__file__).parents[1]
 ROUTES = (("huggingface", "huggingface"), *((way, other) for one in ("t5x", "t5x_scanned", "orbax") for way, other in ()))

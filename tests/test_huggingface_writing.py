@@ -14,7 +14,8 @@ import pytest
 from safetensors import safe_open
 
 from ptune_cli.errors import UserError
-from ptune_cli.formats import huggingface, huggingface_writing, safetensors_writing
+from ptune_cli.formats import blocks, huggingface, huggingface_writing, safetensors_writing
+from ptune_cli.formats.huggingface_writing import tensors
 from ptune_cli.t5.config import T5Config, parameter_count, parameter_shapes
 
 T5_1_1 = T5Config(vocab_size=20, emb_dim=12, num_heads=2, head_dim=4, mlp_dim=10, num_encoder_layers=2, num_decoder_layers=3)
@@ -38,7 +39,7 @@ def assert_read(folder: Path, config: T5Config, params: dict[str, np.ndarray]) -
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of a row or two, so that these arrays are of many."""
-    monkeypatch.setattr(safetensors_writing, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 100)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -74,7 +75,7 @@ def test_the_file_is_one_that_safetensors_opens(dtype, tmp_path):
     with safe_open(tmp_path / "model.safetensors", "numpy") as file:
         assert file.metadata() == {"format": "pt"}
         found = {name: file.get_slice(name) for name in file.keys()}
-        assert {name: tuple(part.get_shape()) for name, part in found.items()} == dict(huggingface_writing.tensors(T5_1_1).values())
+        assert {name: tuple(part.get_shape()) for name, part in found.items()} == dict(tensors(T5_1_1).values())
         assert {part.get_dtype() for part in found.values()} == {safetensors_writing.NAMES[dtype]}
     assert int.from_bytes((tmp_path / "model.safetensors").read_bytes()[:8], "little") % 8 == 0
     mode = stat.S_IMODE((tmp_path / "model.safetensors").stat().st_mode)

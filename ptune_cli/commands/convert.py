@@ -1,4 +1,4 @@
-"""`ptune convert`: a model or a prompt from the format it is in to another. JAX is imported where it is needed, to start quickly."""
+"""`ptune convert`: a model or a prompt from the format it is in to another."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,12 @@ from typing import Literal
 from ptune_cli.base_model import BaseModel
 from ptune_cli.commands import convert_table
 from ptune_cli.commands.convert_model import Conversion
+from ptune_cli.commands.convert_prompt import convert_prompt, sentence
+from ptune_cli.commands.prompt_places import is_prompt
 from ptune_cli.errors import UserError
+
+ModelFormat = Literal["huggingface", "t5x", "t5x_scanned", "orbax", "orbax_scanned"]
+PromptFormat = Literal["ptune", "npy", "original", "peft"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,24 +35,39 @@ class Convert:
     Example: ptune convert tiny checkpoints/tiny --format t5x
     """
 
-    source: str = field(metadata={"positional": True})  # a shipped model, a folder or gs://; or a prompt
-    destination: str = field(metadata={"positional": True})  # a new folder
-    format: Literal["huggingface", "t5x", "t5x_scanned", "orbax", "orbax_scanned"] | None = None  # default: huggingface of T5X's, t5x of Hugging Face's
+    source: str = field(metadata={"positional": True})  # a shipped model, a model's folder or gs://; or a prompt
+    destination: str = field(metadata={"positional": True})  # new; a folder of a model
+    # default: huggingface of a T5X checkpoint, t5x of a Hugging Face folder; of a prompt what the destination's name tells
+    format: ModelFormat | PromptFormat | None = None
     dtype: Literal["bfloat16", "float16", "float32"] | None = None  # default: as the source's arrays are stored
-    verify: bool = False  # read both again, and compare their logits
+    verify: bool = False  # read both models again, and compare their logits
     prompt: str | None = None  # a prompt to put into a T5X checkpoint
+    base: str | None = None  # of a prompt: its base model
     model: Source = Source()  # of a T5X checkpoint; best given as --gin models/FILE
     json: bool = field(default=False, metadata={"saved": False})
 
     def run(self) -> None:
         """Convert, and say what was done."""
         destination = _new(self.destination)
+        if is_prompt(self.source):
+            self._refuse("a prompt", verify=self.verify, dtype=self.dtype, prompt=self.prompt)
+            done = convert_prompt(Path(self.source), destination, self.format, self.base)
+            print(json.dumps(done, indent=2) if self.json else sentence(done))
+        else:
+            self._refuse("a model", base=self.base)
+            self._convert_model(destination)
+
+    def _convert_model(self, destination: Path) -> None:
         model = replace(self.model, checkpoint=self.source)
         conversion = Conversion.of(model, destination, self.format, self.dtype, self.prompt)
         if not self.json:
             print(convert_table.names(conversion.arrays()))
         done = conversion.run(self.verify)
         print(json.dumps({**done, "arrays": conversion.arrays()}, indent=2) if self.json else convert_table.end(done))
+
+    def _refuse(self, what: str, **flags: object) -> None:
+        for name in (name for name, value in flags.items() if value):
+            raise UserError(f"--{name} is not for {what}, and {self.source} is one", f"leave out --{name}")
 
 
 def _new(destination: str) -> Path:

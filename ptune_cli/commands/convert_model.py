@@ -35,7 +35,9 @@ class Conversion:
     prompt: PromptFile | None
 
     @classmethod
-    def of(cls, model: BaseModel, destination: Path, format: str | None, dtype: str | None, prompt_path: str | None) -> "Conversion":
+    def of(
+        cls, model: BaseModel, destination: Path, format: str | None, dtype: str | None, prompt_path: str | None
+    ) -> "Conversion":
         """Raises UserError where the source is not there, or cannot be written so."""
         path = shipped.locate(model.checkpoint)
         reader, config = checkpoint.reader(path), checkpoint.sizes(path, model.config)

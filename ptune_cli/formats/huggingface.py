@@ -1,47 +1,21 @@
-"""Reads a T5 as Hugging Face's `transformers` writes it: config.json and model.safetensors in one folder."""
+"""Reads a T5 as Hugging Face's `transformers` writes it: config.json and weights in one folder."""
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from ptune_cli.errors import UserError
-from ptune_cli.formats.huggingface_config import read_config
+from ptune_cli.formats.blocks import blocks
+from ptune_cli.formats.huggingface_config import read_config, stores_one_table
 from ptune_cli.formats.huggingface_names import EMBEDDING, EMBEDDING_COPIES, LOGITS, UNUSED, huggingface_name, is_transposed
-from ptune_cli.formats.strict import Put, check_float, check_shapes, damaged, finite, float_dtype, whole
+from ptune_cli.formats.huggingface_tensors import Tensor, open_tensors
+from ptune_cli.formats.strict import Put, check_shapes, finite, float_dtype, whole
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
-CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
-DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float64"}  # safetensors' names: NumPy's
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """One tensor of an open safetensors file, not yet read."""
-
-    file: Path
-    name: str
-    handle: Any
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.handle.get_slice(self.name).get_shape())
-
-    @property
-    def dtype(self) -> str:
-        """NumPy's name of its type, where it has one."""
-        stored = str(self.handle.get_slice(self.name).get_dtype())
-        return DTYPES.get(stored, stored)
-
-    def read(self, index: tuple[slice, ...] = ()) -> np.ndarray:
-        """A part of it, or all."""
-        check_float(self.name, self.dtype, str(self.file))
-        return self.handle.get_slice(self.name)[index] if index else self.handle.get_tensor(self.name)
+CONFIG = "config.json"
+WIDEST = 8  # bytes of a number
 
 
 def is_huggingface(path: str | Path) -> bool:
@@ -50,7 +24,9 @@ def is_huggingface(path: str | Path) -> bool:
 
 
 def read(folder: str | Path, dtype: str = "float32", put: Put = whole) -> tuple[T5Config, dict[str, Any]]:
-    """The sizes, and the parameters {T5X name: what `put` makes of it, in `dtype`}, of a T5 1.0, T5 1.1 or mT5, one by one.
+    """The sizes, and the parameters {T5X name: what `put` makes of it, in `dtype`}, of a T5 of any family, one by one.
+
+    From safetensors files or, where there are none, from PyTorch's, whose pickle is not run.
 
     Raises UserError for another architecture, a damaged file, and unless the tensors are exactly those that config.json
     calls for.
@@ -58,18 +34,15 @@ def read(folder: str | Path, dtype: str = "float32", put: Put = whole) -> tuple[
     folder = Path(folder).expanduser()
     config = read_config(folder / CONFIG)
     names = {huggingface_name(name): name for name in parameter_shapes(config)}
-    with ExitStack() as stack:
-        tensors = {t.name: t for file in _files(folder) for t in _open(file, stack)}
-        tensors = _without_copies(tensors, config, folder)
-        check_shapes({name: t.shape for name, t in tensors.items()}, _shapes(config), str(folder))
-        shapes = parameter_shapes(config)
-        return config, {(own := names[name]): put(own, shapes[own], _reading(own, t, dtype)) for name, t in tensors.items()}
+    found = _without_copies(open_tensors(folder), config, folder)
+    check_shapes({name: t.shape for name, t in found.items()}, _shapes(config), str(folder))
+    shapes = parameter_shapes(config)
+    return config, {(own := names[name]): put(own, shapes[own], _reading(own, t, dtype)) for name, t in found.items()}
 
 
 def stored_dtypes(folder: str | Path) -> set[str]:
     """The types of a folder's tensors, without reading any value. Raises UserError for a damaged file."""
-    with ExitStack() as stack:
-        return {t.dtype for file in _files(Path(folder).expanduser()) for t in _open(file, stack)}
+    return {tensor.dtype for tensor in open_tensors(Path(folder).expanduser()).values()}
 
 
 def _shapes(config: T5Config) -> dict[str, tuple[int, ...]]:
@@ -91,33 +64,21 @@ def _reading(name: str, tensor: Tensor, dtype: str) -> Callable[[tuple[slice, ..
     return read
 
 
-def _files(folder: Path) -> list[Path]:
-    if (folder / WEIGHTS).is_file():
-        return [folder / WEIGHTS]
-    if (folder / INDEX).is_file():
-        try:
-            shards = set(json.loads((folder / INDEX).read_bytes())["weight_map"].values())
-            return [folder / Path(shard).name for shard in sorted(shards)]
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            raise damaged(folder / INDEX, error) from error
-    hint = "load it with `transformers` and save it with save_pretrained(folder, safe_serialization=True)"
-    raise UserError(f"no {WEIGHTS} in {folder}", hint)
-
-
-def _open(file: Path, stack: ExitStack) -> Iterator[Tensor]:
-    try:
-        handle = stack.enter_context(safe_open(file, framework="numpy"))
-    except (SafetensorError, OSError) as error:
-        raise damaged(file, error) from error
-    return (Tensor(file, name, handle) for name in handle.keys())
-
-
-def _without_copies(tensors: dict[str, Tensor], config: T5Config, folder: Path) -> dict[str, Tensor]:
-    """The tensors less those that a T5 has twice, after making sure that the copies are copies."""
+def _without_copies(found: dict[str, Tensor], config: T5Config, folder: Path) -> dict[str, Tensor]:
+    """The tensors, each once, after making sure that copies of the embedding are copies."""
     copies = (*EMBEDDING_COPIES, LOGITS) if config.logits_via_embedding else EMBEDDING_COPIES
-    kept = {name: t for name, t in tensors.items() if name not in (*copies, UNUSED)}
-    for copy in (tensors[name] for name in copies if name in tensors):
+    kept = {name: t for name, t in found.items() if name not in (*copies, UNUSED)}
+    for copy in (found[name] for name in copies if name in found):
         embedding = kept.setdefault(EMBEDDING, copy)
-        if copy is not embedding and not np.array_equal(copy.read(), embedding.read()):
+        if copy is not embedding and not _equal(copy, embedding):
             raise UserError(f"{copy.name} and {EMBEDDING} of {folder} differ, expected one embedding as in T5")
+    if not config.logits_via_embedding and LOGITS not in kept and EMBEDDING in kept and stores_one_table(folder / CONFIG):
+        kept[LOGITS] = kept[EMBEDDING]
     return kept
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same numbers; a part of each is in memory."""
+    return one.shape == other.shape and all(
+        np.array_equal(one.read(part), other.read(part)) for part in blocks(one.shape, WIDEST)
+    )

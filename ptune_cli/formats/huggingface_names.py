@@ -12,6 +12,7 @@ UNUSED = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight
 NAMES = {  # T5X's name: Hugging Face's
     "token_embedder/embedding": "shared.weight",
     "encoder/relpos_bias/rel_embedding": "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+    "encoder/layers_{i}/relpos_bias/rel_embedding": "encoder.block.{i}.layer.0.SelfAttention.relative_attention_bias.weight",
     "encoder/layers_{i}/pre_attention_layer_norm/scale": "encoder.block.{i}.layer.0.layer_norm.weight",
     "encoder/layers_{i}/attention/query/kernel": "encoder.block.{i}.layer.0.SelfAttention.q.weight",
     "encoder/layers_{i}/attention/key/kernel": "encoder.block.{i}.layer.0.SelfAttention.k.weight",
@@ -24,6 +25,7 @@ NAMES = {  # T5X's name: Hugging Face's
     "encoder/layers_{i}/mlp/wo/kernel": "encoder.block.{i}.layer.1.DenseReluDense.wo.weight",
     "encoder/encoder_norm/scale": "encoder.final_layer_norm.weight",
     "decoder/relpos_bias/rel_embedding": "decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+    "decoder/layers_{i}/relpos_bias/rel_embedding": "decoder.block.{i}.layer.0.SelfAttention.relative_attention_bias.weight",
     "decoder/layers_{i}/pre_self_attention_layer_norm/scale": "decoder.block.{i}.layer.0.layer_norm.weight",
     "decoder/layers_{i}/self_attention/query/kernel": "decoder.block.{i}.layer.0.SelfAttention.q.weight",
     "decoder/layers_{i}/self_attention/key/kernel": "decoder.block.{i}.layer.0.SelfAttention.k.weight",

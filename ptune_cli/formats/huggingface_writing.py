@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ptune_cli.formats import safetensors_writing
-from ptune_cli.formats.atomic import replacing, write_atomically
-from ptune_cli.formats.huggingface import CONFIG, INDEX, WEIGHTS
+from ptune_cli.formats.atomic import write_atomically
+from ptune_cli.formats.blocks import blocks
+from ptune_cli.formats.huggingface import CONFIG
 from ptune_cli.formats.huggingface_config import config_json
 from ptune_cli.formats.huggingface_names import huggingface_name, is_transposed
-from ptune_cli.formats.safetensors_writing import Write, blocks, byte_count
+from ptune_cli.formats.huggingface_tensors import INDEX, WEIGHTS
+from ptune_cli.formats.safetensors_writing import Write, byte_count
 from ptune_cli.formats.strict import Put, Shapes, check_shapes, float_dtype
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
@@ -37,7 +38,9 @@ def writing(folder: str | Path, config: T5Config, dtype: str, shard_bytes: int =
     files = _shards(stored, dtype, shard_bytes)
     put_shapes: dict[str, tuple[int, ...]] = {}
     with ExitStack() as stack:
-        writes = {name: write for file, names in files.items() for name, write in _open(stack, folder / file, names, stored, dtype)}
+        writes = {
+            name: write for file, names in files.items() for name, write in _open(stack, folder / file, names, stored, dtype)
+        }
 
         def put(name: str, shape: tuple[int, ...], read: Callable[[tuple[slice, ...]], np.ndarray]) -> None:
             check_shapes({name: shape}, {name: expected[name]} if name in expected else {}, "the model")
@@ -63,17 +66,9 @@ def tensors(config: T5Config) -> dict[str, tuple[str, tuple[int, ...]]]:
     return {name: (huggingface_name(name), _turned(name, shape)) for name, shape in parameter_shapes(config).items()}
 
 
-def _open(
-    stack: ExitStack, file: Path, names: list[str], stored: Shapes, dtype: str
-) -> Iterator[tuple[str, Write]]:
-    temporary = stack.enter_context(replacing(file))
-    write = stack.enter_context(safetensors_writing.writing(temporary, {name: stored[name] for name in names}, dtype))
-    return ((name, write) for name in names)
-
-
 def _put(name: str, shape: tuple[int, ...], read: Callable, write: Write, dtype: str) -> None:
     """Blocks of rows as they are stored, which are columns of a parameter that is stored turned around."""
-    for block in blocks(_turned(name, shape), dtype):
+    for block in blocks(_turned(name, shape), float_dtype(dtype).itemsize):
         part = read(block[::-1] if is_transposed(name) else block)
         write(huggingface_name(name), block[0].start, part.T if is_transposed(name) else part)
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from ptune_cli.formats import huggingface_writing
 from ptune_cli.formats.strict import Put
-from ptune_cli.formats.t5x_places import flat_places, scanned_places
+from ptune_cli.formats.t5x_places import Place, flat_places, scanned_places
 from ptune_cli.t5.config import T5Config
-
 
 Places = Callable[[T5Config], Mapping[str, tuple[str, tuple[int, ...]]]]  # {T5X's name: (name in the file, shape in it)}
 
@@ -46,9 +45,11 @@ def _flat(config: T5Config) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 def _scanned(config: T5Config) -> dict[str, tuple[str, tuple[int, ...]]]:
     """A layer is named by its index on the axis of layers."""
-    places = scanned_places(config)
-    layers = {name: f"[:, {place.layers[0]}]" if place.layers and len(place.layers) == 1 else "" for name, place in places.items()}
-    return {name: (f"{place.array}{layers[name]}", place.shape) for name, place in places.items()}
+
+    def array(place: Place) -> str:
+        return f"{place.array}[:, {place.layers[0]}]" if place.layers and len(place.layers) == 1 else place.array
+
+    return {name: (array(place), place.shape) for name, place in scanned_places(config).items()}
 
 
 FORMATS = {

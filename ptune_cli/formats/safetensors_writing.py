@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ import numpy as np
 from ptune_cli.formats.strict import FLOATS, Shapes
 
 NAMES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32", "float64": "F64"}  # NumPy's: safetensors'
-BLOCK_BYTES = 2**24  # of values that are held at a time
 ALIGNMENT = 8  # of the first tensor: no dtype is wider
 
 Write = Callable[[str, int, np.ndarray], None]
@@ -41,19 +41,9 @@ def writing(path: Path, shapes: Shapes, dtype: str) -> Iterator[Write]:
         os.fsync(file.fileno())
 
 
-def blocks(shape: tuple[int, ...], dtype: str) -> Iterator[tuple[slice, ...]]:
-    """Indices of parts that make up an array, in order: whole rows, as many as fit into BLOCK_BYTES (one at least)."""
-    rows = max(BLOCK_BYTES // byte_count(shape[1:], dtype), 1)
-    for start in range(0, shape[0], rows):
-        yield slice(start, min(start + rows, shape[0])), *(slice(0, n) for n in shape[1:])
-
-
 def byte_count(shape: tuple[int, ...], dtype: str) -> int:
     """What an array of this shape takes."""
-    count = FLOATS[dtype].itemsize
-    for n in shape:
-        count *= n
-    return count
+    return prod(shape) * FLOATS[dtype].itemsize
 
 
 def _header(shapes: Shapes, dtype: str) -> tuple[bytes, dict[str, int]]:
