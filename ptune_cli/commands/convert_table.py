@@ -42,9 +42,9 @@ def _lines(arrays: Sequence[Mapping]) -> Iterator[tuple[str, str, str]]:
         groups.setdefault(LAYER.sub("", array["name"]), []).append(array)
     for group in groups.values():
         first, last = group[0], group[-1]
-        names = (_merged(first[side], last[side]) for side in ("source", "destination"))
+        before, after = (_merged(first[side], last[side]) for side in ("source", "destination"))
         shape, dtype = (_changed(first[f"source_{what}"], first[what]) for what in ("shape", "dtype"))
-        yield *names, f"{shape} {dtype}"
+        yield before, after, f"{shape} {dtype}"
 
 
 def _changed(before: object, after: object) -> str:

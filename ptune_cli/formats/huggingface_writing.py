@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ptune_cli.formats.atomic import write_atomically
+from ptune_cli.formats import safetensors_writing
+from ptune_cli.formats.atomic import replacing, write_atomically
 from ptune_cli.formats.blocks import blocks
 from ptune_cli.formats.huggingface import CONFIG
 from ptune_cli.formats.huggingface_config import config_json
@@ -38,9 +39,12 @@ def writing(folder: str | Path, config: T5Config, dtype: str, shard_bytes: int =
     files = _shards(stored, dtype, shard_bytes)
     put_shapes: dict[str, tuple[int, ...]] = {}
     with ExitStack() as stack:
-        writes = {
-            name: write for file, names in files.items() for name, write in _open(stack, folder / file, names, stored, dtype)
-        }
+        writes: dict[str, Write] = {}
+        for file, names in files.items():
+            temporary = stack.enter_context(replacing(folder / file))
+            shapes = {name: stored[name] for name in names}
+            write = stack.enter_context(safetensors_writing.writing(temporary, shapes, dtype))
+            writes.update((name, write) for name in names)
 
         def put(name: str, shape: tuple[int, ...], read: Callable[[tuple[slice, ...]], np.ndarray]) -> None:
             check_shapes({name: shape}, {name: expected[name]} if name in expected else {}, "the model")

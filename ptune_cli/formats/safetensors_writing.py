@@ -34,8 +34,8 @@ def writing(path: Path, shapes: Shapes, dtype: str) -> Iterator[Write]:
 
         def write(name: str, row: int, rows: np.ndarray) -> None:
             at = len(header) + starts[name] + row * byte_count(shapes[name][1:], dtype)
-            data = np.ascontiguousarray(rows, FLOATS[dtype]).reshape(-1).view(np.uint8)
-            _write_all(file.fileno(), memoryview(data), at)
+            data = np.ascontiguousarray(rows, FLOATS[dtype]).reshape(-1).view(np.uint8)  # bytes: bfloat16 has no buffer
+            _write_all(file.fileno(), data.data, at)
 
         yield write
         os.fsync(file.fileno())

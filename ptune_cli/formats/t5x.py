@@ -26,8 +26,8 @@ def read(path: str | Path, config: T5Config, dtype: str = "float32", put: Put = 
     """The parameters {T5X name: what `put` makes of it, in `dtype`} of the newest step in `path`, in T5's flat layout.
 
     Of an array that is stored in the flat layout only the parts that `put` asks for are read; another is read whole.
-    `in_turn` is for a `put` that asks for a parameter in small parts, to hold little of it: arrays are read one after another, and
-    a chunk, from which several parts may come, is kept while it is the last that was read.
+    `in_turn` is for a `put` that asks for a parameter in small parts, to hold little of it: arrays are read one after another,
+    and a chunk, from which several parts may come, is kept while it is the last that was read.
     `path` is a step's folder, a folder of `checkpoint_N` folders, or a step's gs:// folder. Prompts, optimizer state and
     other things a trainer saves are passed over. Raises UserError unless the arrays are exactly those of
     `t5.config.parameter_shapes(config)`, and naming the file or array for one that is damaged.
