@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from math import prod
 
-BLOCK_BYTES = 2**24
+BLOCK_BYTES = 2**22
 
 
 def blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[tuple[slice, ...]]:

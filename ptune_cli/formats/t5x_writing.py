@@ -24,8 +24,8 @@ LAYOUTS = {  # container, and where in its tree parameters go
     "orbax_scanned": (Orbax, scanned_places),
 }
 PROMPT = "target/encoder/prompt/prompt/prompt"  # where the original code of prompt tuning has it
-CHUNK_BYTES = 2**26  # at most, which is the size that T5X aims at
-UNWRITTEN_BYTES = 2**26  # of small parameters, together one commit to the database; a larger one is written at once
+CHUNK_BYTES = 2**24  # at most: while one is written or read it is in memory as numbers, compressed, and in between
+UNWRITTEN_BYTES = 2**24  # of small parameters, together one commit to the database; a larger one is written at once
 
 
 @contextmanager
