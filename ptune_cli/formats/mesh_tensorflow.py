@@ -3,6 +3,7 @@
 TensorFlow itself reads them, and is imported only then.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -111,6 +112,7 @@ def _parameters(shapes: Shapes, config: T5Config, prefix: str) -> dict[str, str]
 
 
 def _tensorflow() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what it logs as it starts is of processors, not of checkpoints
     try:
         import tensorflow
     except ImportError as error:
@@ -121,8 +123,8 @@ def _tensorflow() -> Any:
 
 @contextmanager
 def _told(prefix: str, tensorflow: Any) -> Iterator[None]:
-    """Raises what TensorFlow cannot read as a UserError."""
+    """Raises what TensorFlow cannot read as a UserError: a file that ends too early is an IndexError to it."""
     try:
         yield
-    except (tensorflow.errors.OpError, ValueError, OSError, RuntimeError) as error:
+    except (tensorflow.errors.OpError, ValueError, LookupError, OSError, RuntimeError) as error:
         raise damaged(prefix, error) from error

@@ -83,4 +83,5 @@ def finite(name: str, array: np.ndarray, dtype: np.dtype, path: str) -> np.ndarr
 
 
 def _first(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f", and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    shown = [name if name.isprintable() else ascii(name) for name in names[:SHOWN]]
+    return ", ".join(shown) + (f", and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -26,8 +26,8 @@ def read(path: str | Path, config: T5Config, dtype: str = "float32", put: Put = 
     """The parameters {T5X name: what `put` makes of it, in `dtype`} of the newest step in `path`, in T5's flat layout.
 
     Of an array that is stored in the flat layout only the parts that `put` asks for are read; another is read whole.
-    `in_turn` is for a `put` that asks for a parameter in small parts, to hold little of it: arrays are read one after another,
-    and a chunk, from which several parts may come, is kept while it is the last that was read.
+    `in_turn` is for a `put` that asks for a parameter in small parts, so as to hold little of it: one array is read after another,
+    in memory are the largest array and some chunks at most, and several parts of a chunk are read from its file once.
     `path` is a step's folder, a folder of `checkpoint_N` folders, or a step's gs:// folder. Prompts, optimizer state and
     other things a trainer saves are passed over. Raises UserError unless the arrays are exactly those of
     `t5.config.parameter_shapes(config)`, and naming the file or array for one that is damaged.
@@ -46,7 +46,8 @@ def read(path: str | Path, config: T5Config, dtype: str = "float32", put: Put = 
         name = names[array.name]
         if expected.get(name) == array.shape:
             return {name: put(name, array.shape, part)}
-        return {name: put(name, values.shape, values.__getitem__) for name, values in split(name, part(()))}
+        stack = finite(array.name, array.read_by_chunks(target), target, step) if in_turn else part(())
+        return {name: put(name, values.shape, values.__getitem__) for name, values in split(name, stack)}
 
     with ThreadPoolExecutor(1 if in_turn else READERS) as pool:
         return {name: part for parts in pool.map(load, stored) for name, part in parts.items()}

@@ -22,6 +22,7 @@ SPLIT_HEADS = {  # kernel -> the shape that joins its heads
     re.compile(r".*/(query|key|value)/kernel"): lambda shape: (shape[0], shape[1] * shape[2]),
     re.compile(r".*/out/kernel"): lambda shape: (shape[0] * shape[1], shape[2]),
 }
+MOST_LAYERS = 1000  # in a stack, or kernels in one: an axis longer than that is not of them
 FUSED = re.compile(r"(.*)/wi_fused/kernel")
 
 
@@ -39,7 +40,7 @@ def flat(name: str, array: np.ndarray, bias_per_layer: bool, path: str) -> Itera
 
 def _layers(name: str, array: np.ndarray, bias_per_layer: bool, path: str) -> Iterator[tuple[str, np.ndarray]]:
     scanned = SCANNED.fullmatch(name)
-    if not scanned or array.ndim < 2 or array.shape[1] == 0:
+    if not scanned or array.ndim < 2 or not 0 < array.shape[1] <= MOST_LAYERS:
         yield name, array
     elif scanned[2] == RELPOS and not bias_per_layer:
         yield f"{scanned[1]}/{RELPOS}", _shared(name, array, path)
@@ -57,7 +58,7 @@ def _shared(name: str, biases: np.ndarray, path: str) -> np.ndarray:
 
 def _unfused(name: str, array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     fused = FUSED.fullmatch(name)
-    if not fused or array.ndim != 3:
+    if not fused or array.ndim != 3 or array.shape[1] > MOST_LAYERS:
         yield name, array
     else:
         for i in range(array.shape[1]):

@@ -1,18 +1,22 @@
 """Reads the arrays of a T5X checkpoint: those in its tree's file, and Zarr arrays in folders or in an OCDBT database."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 import tensorstore as ts
 
 from ptune_cli.errors import UserError
+from ptune_cli.formats.blocks import regions
 from ptune_cli.formats.strict import DAMAGED, damaged
 from ptune_cli.formats.t5x_tree import parse
 
 ITEMS = ("", "state/", "default/")  # where in a step's folder the tree lies: T5X, T5X with Orbax, Orbax's own manager
 CACHE_BYTES = 100_000_000
+MOST_ELEMENTS = 2**40  # of one array
 TREES = ("_METADATA", "checkpoint")  # the first Orbax wrote both, the second then being of no more use
 
 
@@ -42,6 +46,15 @@ class Stored:
             return result(part.read(), f"array {self.name} of {self.path}")
         return self.source[index]
 
+    def read_by_chunks(self, dtype: np.dtype) -> np.ndarray:
+        """All of the array, like `read`, with one chunk at a time in memory beside it."""
+        if not isinstance(self.source, ts.TensorStore):
+            return self.source
+        values = np.empty(self.shape, dtype)
+        for index in regions(self.shape, self.source.chunk_layout.read_chunk.shape):
+            values[index] = self.read(dtype, index)
+        return values
+
 
 class Checkpoint:
     """The checkpoint in one folder, `/local/folder` or `gs://bucket/folder`. `names` are those of its tree.
@@ -52,7 +65,7 @@ class Checkpoint:
     def __init__(self, path: str, cache_bytes: int = CACHE_BYTES):
         self.path = path
         # One context per checkpoint: its cache spares OCDBT reading its index again for every array.
-        self._context = ts.Context({"cache_pool": {"total_bytes_limit": max(cache_bytes, CACHE_BYTES)}})
+        self._context = ts.Context({"cache_pool": {"total_bytes_limit": cache_bytes}})
         folder, file, data = self._find_tree()
         self._leaves, self._driver = parse(data, file)
         self._arrays = folder
@@ -65,7 +78,7 @@ class Checkpoint:
 
     def open(self, names: Iterable[str]) -> list[Stored]:
         """The arrays of these names: shape and dtype known, values not yet read."""
-        sources = [(name, self._open(self._leaves[name])) for name in names]  # opened all at once, then waited for
+        sources = [(name, self._open(name)) for name in names]  # opened all at once, then waited for
         return [Stored(name, self.path, self._opened(name, source)) for name, source in sources]
 
     def _find_tree(self) -> tuple[dict[str, Any], str, bytes]:
@@ -82,16 +95,37 @@ class Checkpoint:
         found = result(store.read(name), f"{name} of {self.path}")
         return found.value if found.state == "value" else None
 
-    def _open(self, leaf: np.ndarray | str) -> Any:
+    def _open(self, name: str) -> Any:
+        leaf = self._leaves[name]
         if isinstance(leaf, np.ndarray):
             return leaf
         place = {**self._arrays, "path": f"{self._arrays['path']}{leaf}/"}
         # Chunks that were never copied would otherwise be read as zeros.
         spec = {"driver": self._driver, "kvstore": place, "fill_missing_data_reads": False}
-        return ts.open(spec, open=True, read=True, context=self._context)
+        with _told(self._what(name)):
+            return ts.open(spec, open=True, read=True, context=self._context)
 
     def _opened(self, name: str, source: Any) -> Any:
-        return source if isinstance(source, np.ndarray) else result(source, f"array {name} of {self.path}")
+        array = source if isinstance(source, np.ndarray) else result(source, self._what(name))
+        check_size(array, self._what(name))
+        return array
+
+    def _what(self, name: str) -> str:
+        return f"array {name} of {self.path}"
+
+
+def check_size(array: Any, what: str) -> None:
+    """Raises UserError for a size that a file only claims: more than any model has, or chunks that exceed their array.
+
+    TensorStore allocates a chunk before it reads one, and ends the process where there is no memory for it.
+    """
+    if prod(array.shape) > MOST_ELEMENTS:
+        raise damaged(what, ValueError(f"it claims to have the shape {[*array.shape]}"))
+    layout = array.chunk_layout if isinstance(array, ts.TensorStore) else None
+    for grid in (layout.read_chunk, layout.write_chunk) if layout else ():
+        chunk = [part or 1 for part in grid.shape or ()]
+        if any(part > max(size, 1) for part, size in zip(chunk, array.shape, strict=False)):
+            raise damaged(what, ValueError(f"it claims to have chunks {chunk} in the shape {[*array.shape]}"))
 
 
 def kvstore(path: str) -> dict[str, Any]:
@@ -104,7 +138,13 @@ def kvstore(path: str) -> dict[str, Any]:
 
 def result(future: Any, what: str) -> Any:
     """What TensorStore's future gives; a UserError that names `what` if it cannot be read."""
-    try:
+    with _told(what):
         return future.result()
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, OSError, RuntimeError) as error:  # TensorStore raises any of them for a file it cannot read
         raise damaged(what, error) from error

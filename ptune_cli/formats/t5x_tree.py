@@ -18,6 +18,7 @@ from ptune_cli.errors import UserError
 from ptune_cli.formats.strict import damaged
 
 PLACEHOLDER = "PLACEHOLDER://"
+LONGEST_NAME = 1000  # characters, of an array with all that it is within
 EMPTY_NODES = ("None", "Dict", "List", "Tuple")  # Orbax's value types of nodes without an array
 
 Leaf = np.ndarray | str
@@ -33,11 +34,20 @@ def parse(data: bytes, file: str) -> tuple[dict[str, Leaf], str]:
         raise UserError(f"{file} is of a TensorFlow checkpoint, expected a T5X one", hint)
     try:
         if file.endswith("checkpoint"):
-            return dict(_msgpack_leaves(msgpack_restore(data), "")), "zarr"
+            return _named(_msgpack_leaves(msgpack_restore(data), "")), "zarr"
         metadata = json.loads(data)
-        return dict(_orbax_leaves(metadata)), "zarr3" if metadata.get("use_zarr3") else "zarr"
+        return _named(_orbax_leaves(metadata)), "zarr3" if metadata.get("use_zarr3") else "zarr"
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError, msgpack.UnpackException) as error:
         raise damaged(file, error) from error
+
+
+def _named(leaves: Iterator[tuple[str, Leaf]]) -> dict[str, Leaf]:
+    """The leaves, after making sure that their names and folders can be shown and opened."""
+    named = dict(leaves)
+    for text in (*named, *(leaf for leaf in named.values() if isinstance(leaf, str))):
+        if not text.isprintable() or len(text) > LONGEST_NAME:
+            raise ValueError(f"no name of an array: {ascii(text[:LONGEST_NAME])}")
+    return named
 
 
 def _orbax_leaves(metadata: dict[str, Any]) -> Iterator[tuple[str, Leaf]]:

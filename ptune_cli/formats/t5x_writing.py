@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import product
 from math import prod
 from pathlib import Path
 from threading import Lock
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ptune_cli.errors import UserError
+from ptune_cli.formats.blocks import regions
 from ptune_cli.formats.strict import Put, Shapes, float_dtype, reason
 from ptune_cli.formats.t5x_containers import Array, Msgpack, Orbax, open_array
 from ptune_cli.formats.t5x_places import Place, flat_places, scanned_places
@@ -25,7 +25,6 @@ LAYOUTS = {  # container, and where in its tree parameters go
 }
 PROMPT = "target/encoder/prompt/prompt/prompt"  # where the original code of prompt tuning has it
 CHUNK_BYTES = 2**24  # at most: while one is written or read it is in memory as numbers, compressed, and in between
-UNWRITTEN_BYTES = 2**24  # of small parameters, together one commit to the database; a larger one is written at once
 
 
 @contextmanager
@@ -55,7 +54,7 @@ def writing(
 
 
 class _Writer:
-    """The arrays of a checkpoint being written, which parameters came, and those not yet on the disk."""
+    """The arrays of a checkpoint being written, and which parameters came."""
 
     def __init__(self, folder: Path, container: Msgpack | Orbax, places: Mapping[str, Place], shapes: Shapes, dtype: np.dtype):
         self._folder, self._container, self._places, self._shapes, self._dtype = folder, container, places, shapes, dtype
@@ -63,7 +62,7 @@ class _Writer:
         self._arrays = [Array(f"target/{name}", p.shape, dtype, chunk_shape(p, dtype.itemsize)) for name, p in found.items()]
         opening = {array.name: open_array(container, array) for array in self._arrays}  # all at once, then waited for
         self._stores = {name: future.result() for name, future in opening.items()}
-        self._lock, self._came, self._unwritten, self._bytes = Lock(), Counter[str](), [], 0
+        self._lock, self._came = Lock(), Counter[str]()
 
     def add_prompt(self, prompt: np.ndarray) -> None:
         array = Array(PROMPT, prompt.shape, prompt.dtype, prompt.shape)
@@ -73,36 +72,25 @@ class _Writer:
     def put(self, name: str, shape: tuple[int, ...], read: Callable[[tuple[slice, ...]], np.ndarray]) -> None:
         place = self._places[name]
         store = self._stores[f"target/{place.array}"]
-        if place.layers is None and prod(shape) * self._dtype.itemsize > UNWRITTEN_BYTES:
-            return self._put_by_chunks(name, shape, read, store)
-        values = place.shaped(self._checked(name, shape, read(())))
-        # Not copied: no reader changes an array that it gave.
-        writes = [store[index].write(values, can_reference_source_data_indefinitely=True) for index in place.indices]
-        with _told(self._folder):
-            wait_for(self._due(name, writes, values.nbytes * len(writes)))
-
-    def _put_by_chunks(self, name: str, shape: tuple[int, ...], read: Callable, store: Any) -> None:
-        """One chunk of a large parameter after another, so that no more is in memory."""
-        for index in regions(shape, store.chunk_layout.write_chunk.shape):
-            values = self._checked(name, shape, read(index))
-            with _told(self._folder):
-                store[index].write(values, can_reference_source_data_indefinitely=True).result()
-        self._due(name, [], 0)
-
-    def _checked(self, name: str, shape: tuple[int, ...], values: np.ndarray) -> np.ndarray:
-        if tuple(shape) != self._shapes[name] or values.dtype != self._dtype:
-            raise ValueError(f"{name} is {values.dtype} {shape}, expected {self._dtype} {self._shapes[name]}")
-        return values
-
-    def _due(self, name: str, writes: list[Any], size: int) -> list[Any]:
-        """Notes that a parameter came; the writes to wait for, if too many are under way."""
+        self._check(name, tuple(shape) == self._shapes[name], f"of shape {shape}")
+        if place.layers is None:  # a chunk at a time, so that no more of it is in memory
+            for index in regions(shape, store.chunk_layout.write_chunk.shape):
+                self._write(name, store, [index], read(index))
+        else:
+            self._write(name, store, place.indices, place.shaped(read(())))
         with self._lock:
             self._came[name] += 1
-            self._unwritten, self._bytes = self._unwritten + writes, self._bytes + size
-            if self._bytes < UNWRITTEN_BYTES:
-                return []
-            due, self._unwritten, self._bytes = self._unwritten, [], 0
-            return due
+
+    def _write(self, name: str, store: Any, indices: list[tuple], values: np.ndarray) -> None:
+        self._check(name, values.dtype == self._dtype, f"of {values.dtype}")
+        with _told(self._folder):
+            for index in indices:
+                # Not copied: no reader changes an array that it gave.
+                store[index].write(values, can_reference_source_data_indefinitely=True).result()
+
+    def _check(self, name: str, right: bool, found: str) -> None:
+        if not right:
+            raise ValueError(f"{name} is {found}, expected {self._dtype} {self._shapes[name]}")
 
     def check_complete(self) -> None:
         wrong = {name: self._came[name] for name in self._shapes if self._came[name] != 1}
@@ -110,22 +98,7 @@ class _Writer:
             raise ValueError(f"parameters came not once, but so often: {wrong}")
 
     def commit(self, step: int) -> None:
-        wait_for(self._unwritten)
         self._container.commit(self._arrays, step)
-
-
-def wait_for(writes: list[Any]) -> None:
-    """Waits for TensorStore's writes, begun all at once: those into one database are one commit."""
-    for write in writes:
-        write.commit.force()
-    for write in writes:
-        write.result()
-
-
-def regions(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """The indices of an array's chunks, in order."""
-    cuts = [[slice(start, min(start + step, n)) for start in range(0, n, step)] for n, step in zip(shape, chunk, strict=True)]
-    return product(*cuts)
 
 
 def chunk_shape(place: Place, itemsize: int) -> tuple[int, ...]:
