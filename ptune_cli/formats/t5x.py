@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from ptune_cli.formats.t5x_store import CACHE_BYTES, ITEMS, TREES, Checkpoint, S
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
 READERS = 4  # arrays in flight: enough to hide latency, few enough that unread ones take no memory
-WIDEST = 4  # bytes of a number, which T5X does not store in float64
+SMALL_CACHE = 2**24  # bytes
 STEP = re.compile(r"checkpoint_(\d+)")
 ROOTS = ("optimizer/target/", "target/", "params/params/", "params/", "")  # T5X, T5X with Orbax, Flax, a bare tree
 
@@ -26,14 +25,14 @@ def read(path: str | Path, config: T5Config, dtype: str = "float32", put: Put = 
     """The parameters {T5X name: what `put` makes of it, in `dtype`} of the newest step in `path`, in T5's flat layout.
 
     Of an array that is stored in the flat layout only the parts that `put` asks for are read; another is read whole.
-    `in_turn` is for a `put` that asks for a parameter in small parts, so as to hold little of it: one array is read after another,
-    in memory are the largest array and some chunks at most, and several parts of a chunk are read from its file once.
+    `in_turn` is to hold little, for a `put` that keeps little: arrays are read one after another, large ones a chunk at a time,
+    so that the largest is in memory, and a chunk as it is stored and as it is read.
     `path` is a step's folder, a folder of `checkpoint_N` folders, or a step's gs:// folder. Prompts, optimizer state and
     other things a trainer saves are passed over. Raises UserError unless the arrays are exactly those of
     `t5.config.parameter_shapes(config)`, and naming the file or array for one that is damaged.
     """
     target, expected, step = float_dtype(dtype), parameter_shapes(config), find_step(path)
-    checkpoint = Checkpoint(step, max(map(prod, expected.values())) * WIDEST if in_turn else CACHE_BYTES)
+    checkpoint = Checkpoint(step, SMALL_CACHE if in_turn else CACHE_BYTES)
     names = _parameters(checkpoint.names)
     stored = checkpoint.open(names)
     split = partial(flat, bias_per_layer=f"encoder/layers_0/{RELPOS}" in expected, path=step)
@@ -44,13 +43,21 @@ def read(path: str | Path, config: T5Config, dtype: str = "float32", put: Put = 
             return finite(array.name, array.read(target, index), target, step)
 
         name = names[array.name]
-        if expected.get(name) == array.shape:
+        # In turn, the chunks of a small array stay in the cache while its parts are asked for, those of a large one would not.
+        if expected.get(name) == array.shape and not (in_turn and array.nbytes > SMALL_CACHE):
             return {name: put(name, array.shape, part)}
-        stack = finite(array.name, array.read_by_chunks(target), target, step) if in_turn else part(())
-        return {name: put(name, values.shape, values.__getitem__) for name, values in split(name, stack)}
+        values = _by_chunks(array, part, target) if in_turn else part(())
+        return {name: put(name, layer.shape, layer.__getitem__) for name, layer in split(name, values)}
 
     with ThreadPoolExecutor(1 if in_turn else READERS) as pool:
         return {name: part for parts in pool.map(load, stored) for name, part in parts.items()}
+
+
+def _by_chunks(array: Stored, part: Callable[[tuple[slice, ...]], np.ndarray], dtype: np.dtype) -> np.ndarray:
+    values = np.empty(array.shape, dtype)
+    for index in array.chunks:
+        values[index] = part(index)
+    return values
 
 
 def stored_arrays(path: str | Path) -> dict[str, tuple[tuple[int, ...], str]]:

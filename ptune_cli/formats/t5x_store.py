@@ -36,6 +36,17 @@ class Stored:
     def dtype(self) -> np.dtype:
         return self.source.dtype.numpy_dtype if isinstance(self.source, ts.TensorStore) else self.source.dtype
 
+    @property
+    def nbytes(self) -> int:
+        """What its values take as they are stored, but for compression."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def chunks(self) -> Iterator[tuple[slice, ...]]:
+        """The indices of the parts that it is stored in."""
+        stored = isinstance(self.source, ts.TensorStore)
+        return regions(self.shape, self.source.chunk_layout.read_chunk.shape if stored else self.shape)
+
     def read(self, dtype: np.dtype, index: tuple[slice, ...] = ()) -> np.ndarray:
         """A part of the array, or all of it, converted to `dtype` unless it is in memory already. UserError if damaged.
 
@@ -45,15 +56,6 @@ class Stored:
             part = ts.cast(self.source, ts.dtype(dtype))[index]
             return result(part.read(), f"array {self.name} of {self.path}")
         return self.source[index]
-
-    def read_by_chunks(self, dtype: np.dtype) -> np.ndarray:
-        """All of the array, like `read`, with one chunk at a time in memory beside it."""
-        if not isinstance(self.source, ts.TensorStore):
-            return self.source
-        values = np.empty(self.shape, dtype)
-        for index in regions(self.shape, self.source.chunk_layout.read_chunk.shape):
-            values[index] = self.read(dtype, index)
-        return values
 
 
 class Checkpoint:
