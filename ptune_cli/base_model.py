@@ -10,13 +10,11 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from ptune_cli import shipped
 from ptune_cli.agreement import first
-from ptune_cli.data.prepared import default_cache
+from ptune_cli.data import vocabularies
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
-from ptune_cli.formats import checkpoint, huggingface_writing, vocabulary_file
-from ptune_cli.formats.atomic import write_atomically
+from ptune_cli.formats import checkpoint, hub, huggingface_writing, vocabulary_file
 from ptune_cli.t5.config import T5Config, parameter_count, parameter_shapes
 from ptune_cli.t5.fingerprint import Samples
 from ptune_cli.t5.model import T5
@@ -48,15 +46,16 @@ class Frozen:
 class BaseModel:
     """Which checkpoint to load, and how.
 
-    `checkpoint` is the name of a model that ships with ptune ("tiny"), a Hugging Face T5 folder, or a T5X checkpoint
-    (local or gs://), which needs `config` and `vocabulary` beside it. `weights_dtype` is what the frozen weights are kept
-    in, `dtype` what activations are computed in, `operands` what both are rounded to for their products: bfloat16 beside float32
-    activations is as fast as the processor multiplies bfloat16, and sums in float32.
+    `checkpoint` is the name of a model that ships with ptune ("tiny"), a Hugging Face T5 folder, a model on the Hugging Face
+    Hub (hf://ORG/NAME or hf://ORG/NAME@REVISION), or a T5X checkpoint (local or gs://), which needs `config` and `vocabulary`
+    beside it. `weights_dtype` is what the frozen weights are kept in, `dtype` what activations are computed in, `operands` what
+    both are rounded to for their products: bfloat16 beside float32 activations is as fast as the processor multiplies bfloat16,
+    and sums in float32.
     """
 
     checkpoint: str
     config: T5Config | None = None  # needed for T5X checkpoints, which do not say
-    vocabulary: str | None = None  # a SentencePiece model's file or folder, or gs://; default: the checkpoint's own
+    vocabulary: str | None = None  # its file or folder, gs://, or "bytes", ByT5's; default: the checkpoint's own
     weights_dtype: str = "float32"
     dtype: str = "float32"
     operands: Literal["bfloat16"] | None = None  # default: dtype
@@ -74,15 +73,18 @@ class BaseModel:
             config = T5Config(**{**config, "mlp_activations": tuple(config["mlp_activations"])})
         return cls(**{**saved, "config": config})
 
-    def folder(self) -> str:
-        """The checkpoint's path; UserError with the nearest name if there is neither a shipped model nor a path."""
-        return shipped.locate(self.checkpoint)
+    def folder(self, weights: bool = False) -> str:
+        """The checkpoint's path, with its weights where those are asked for of a model on the Hub, or without.
+
+        UserError with the nearest name if there is no such model.
+        """
+        return hub.locate(self.checkpoint, weights)
 
     def load_vocabulary(self) -> Vocabulary:
         """The vocabulary alone, for preparing data before any weight is read."""
         folder = self.folder()
         own = vocabulary_file.T5 if folder.startswith("gs://") else folder  # T5X checkpoints have none beside them
-        return Vocabulary(vocabulary_file.find(self.vocabulary or own, default_cache()))
+        return vocabularies.load(self.vocabulary or own)
 
     def sizes(self) -> T5Config:
         """The architecture, without reading any weight."""
@@ -111,7 +113,7 @@ class BaseModel:
     def read(self, placement: Placement) -> tuple[dict, str]:
         """The weights, placed, and their fingerprint. Of several processes each reads what its own devices need."""
         samples = Samples()
-        flat = checkpoint.read(self.folder(), self.sizes(), self.weights_dtype, partial(_put, placement, samples))
+        flat = checkpoint.read(self.folder(weights=True), self.sizes(), self.weights_dtype, partial(_put, placement, samples))
         return nested(flat), samples.digest(of_every_process)
 
 
@@ -147,7 +149,7 @@ def save(folder: Path, config: T5Config, params: Mapping, vocabulary: Vocabulary
         with huggingface_writing.writing(folder, config, dtype) as put:
             for name, array in flat.items():
                 put(name, array.shape, array.__getitem__)
-        write_atomically(folder / vocabulary_file.NAMES[0], vocabulary.path.read_bytes())
+        vocabulary.save(folder)
 
 
 def nested(flat: Mapping[str, Any]) -> dict:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ptune_cli import shipped
-from ptune_cli.data.vocabulary import Vocabulary
-from ptune_cli.formats import checkpoint, vocabulary_file
+from ptune_cli.data import vocabularies
+from ptune_cli.formats import checkpoint, hub, huggingface_tensors, vocabulary_file
 from ptune_cli.t5.fingerprint import fingerprint
 
 EMBEDDINGS = ("token_embedder/embedding", "decoder/logits_dense/kernel")  # what "besides embeddings" leaves out
@@ -18,7 +18,7 @@ def facts(name: str) -> dict:
 
     No weight is read except for the fingerprint, and that only of models that ship. Raises UserError for no such model.
     """
-    folder = shipped.locate(name)
+    folder = hub.locate(name)
     reader, weights = checkpoint.reader(folder), None
     if name in shipped.names():
         weights = checkpoint.read(folder, checkpoint.sizes(folder), "bfloat16")
@@ -30,7 +30,7 @@ def facts(name: str) -> dict:
         "folder": reader.folder(folder),
         "num_heads": config.num_heads if config else None,
         "vocabulary": _vocabulary(Path(folder)),
-        "weights_bytes": sum(file.stat().st_size for file in Path(folder).glob("*.safetensors")) or None,
+        "weights_bytes": _weights_bytes(Path(folder)) if config else None,
         "fingerprint": fingerprint(weights) if weights else None,
         "training": shipped.training(folder),
     }
@@ -57,8 +57,12 @@ def _product(shape: tuple[int, ...]) -> int:
     return count
 
 
+def _weights_bytes(folder: Path) -> int | None:
+    return sum(file.stat().st_size for file in huggingface_tensors.files(folder) if file.is_file()) or None
+
+
 def _vocabulary(folder: Path) -> dict | None:
-    if not any((folder / name).is_file() for name in vocabulary_file.NAMES):
+    if not vocabulary_file.is_in(folder):
         return None
-    found = Vocabulary(vocabulary_file.find(str(folder), folder))
-    return {"pieces": found.size - found.extra_ids, "sentinels": found.extra_ids, "sha256": found.sha256}
+    found = vocabularies.load(str(folder))
+    return {"pieces": found.pieces, "sentinels": found.extra_ids, "sha256": found.sha256}

@@ -18,6 +18,7 @@ import seqio
 import tensorflow as tf
 
 from tasks.objectives import Pair, corrupt, hidden_and_spans, split_prefix, window
+from tasks.vocabulary import sentinels, vocabulary
 
 Lengths = Mapping[str, int]
 LENGTHS = {"inputs": 512, "targets": 114}  # T5's own, where the caller gives none
@@ -34,14 +35,14 @@ class SpanCorruption:
     stops: ClassVar = True
     """Whether every target ends in end of sequence; if not, only the one that ends a document does."""
 
-    def window(self, lengths: Lengths, sentinels: int) -> int:
+    def window(self, lengths: Lengths, most_spans: int) -> int:
         """How many tokens an example is made of. ValueError if its target does not fit, or sentinels run out."""
         size = window(lengths["inputs"], self.density, self.mean_span)
         hidden, spans = hidden_and_spans(size, self.density, self.mean_span)
         if hidden + spans + 1 > lengths["targets"]:
             raise ValueError(f"inputs of {lengths['inputs']} have targets of {hidden + spans + 1}, over {lengths['targets']}")
-        if spans > sentinels:
-            raise ValueError(f"inputs of {lengths['inputs']} have {spans} hidden spans, but there are {sentinels} sentinels")
+        if spans > most_spans:
+            raise ValueError(f"inputs of {lengths['inputs']} have {spans} hidden spans, but there are {most_spans} sentinels")
         return size
 
     def __call__(self, ids: np.ndarray, sentinel: Callable[[int], int], lengths: Lengths, rng: np.random.Generator) -> Pair:
@@ -55,7 +56,7 @@ class PrefixLM:
     joined: ClassVar = 1
     stops: ClassVar = False
 
-    def window(self, lengths: Lengths, sentinels: int) -> int:
+    def window(self, lengths: Lengths, most_spans: int) -> int:
         """How many tokens an example is made of; the input has an end of sequence of its own."""
         return lengths["inputs"] - 1 + lengths["targets"]
 
@@ -78,7 +79,7 @@ def text_task(name: str, files: Mapping[str, str], objective: Objective, vocabul
 
 
 def _task(name: str, source: seqio.DataSource, text: Callable, objective: Objective, vocabulary_path: str) -> seqio.Task:
-    feature = functools.partial(seqio.Feature, seqio.SentencePieceVocabulary(vocabulary_path, extra_ids=100))
+    feature = functools.partial(seqio.Feature, vocabulary(vocabulary_path))
     return seqio.Task(
         name,
         source=source,
@@ -96,9 +97,9 @@ def _task(name: str, source: seqio.DataSource, text: Callable, objective: Object
 
 def _windows(dataset: tf.data.Dataset, sequence_length: Lengths | None, output_features: Mapping, objective: Objective):
     """Documents, joined or not, cut into windows of ids; one of a single token, which shows or hides nothing, is left out."""
-    vocabulary = output_features["targets"].vocabulary
-    size = objective.window(_lengths(sequence_length), vocabulary.extra_ids)
-    end = tf.constant([] if objective.stops else [vocabulary.eos_id], tf.int32)
+    own = output_features["targets"].vocabulary
+    size = objective.window(_lengths(sequence_length), sentinels(own))
+    end = tf.constant([] if objective.stops else [own.eos_id], tf.int32)
     documents = dataset.filter(lambda row: tf.size(row["targets"]) > 0)  # not a blank line
     ids = documents.map(lambda row: tf.concat([row["targets"], end], axis=0))
     if objective.joined > 1:

@@ -15,12 +15,11 @@ import seqio
 
 from tasks import catalog, language_modeling, mixtures
 from tasks.metrics import METRICS
+from tasks.pieces import T5
 from tasks.postprocessors import POSTPROCESSORS
 
-VOCABULARY = "gs://t5-data/vocabs/cc_all.32000.100extra/sentencepiece.model"
 
-
-def register(vocabulary_path: str = VOCABULARY) -> None:
+def register(vocabulary_path: str = T5) -> None:
     """Adds what seqio's registries do not have yet. A task that is all put together from others becomes a mixture of them."""
     for name, entry in catalog.tasks().items():
         if entry.has_data and name not in seqio.TaskRegistry.names():

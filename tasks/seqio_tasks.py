@@ -6,12 +6,13 @@ import seqio
 
 from tasks import catalog
 from tasks.formatting import preprocessor
+from tasks.vocabulary import vocabulary
 
 
 def task(name: str, vocabulary_path: str) -> seqio.Task:
-    """The seqio task of a catalog entry, not registered anywhere, with the vocabulary and T5's 100 sentinels."""
+    """The seqio task of a catalog entry, not registered anywhere, with the vocabulary at a place of `tasks.vocabulary`."""
     entry = catalog.lookup(name)
-    feature = seqio.Feature(seqio.SentencePieceVocabulary(vocabulary_path, extra_ids=100), add_eos=True)
+    feature = seqio.Feature(vocabulary(vocabulary_path), add_eos=True)
     return seqio.Task(
         name,
         source=seqio.TfdsDataSource(entry.source, splits=dict(entry.splits)),

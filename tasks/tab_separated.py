@@ -13,18 +13,19 @@ import tensorflow as tf
 
 from tasks import catalog
 from tasks.formatting import preprocessor
+from tasks.vocabulary import vocabulary
 
 FOLDER = Path(__file__).parent
 
 
 def task(name: str, vocabulary_path: str) -> seqio.Task:
-    """The seqio task, not registered anywhere, with the vocabulary at `vocabulary_path` and T5's 100 sentinels.
+    """The seqio task, not registered anywhere, with the vocabulary at a place of `tasks.vocabulary`.
 
     Its splits are those that the task has files of.
     """
     entry = catalog.lookup(name)
     files = {split: str(FOLDER / file) for split, file in entry.data_files.items()}
-    feature = seqio.Feature(seqio.SentencePieceVocabulary(vocabulary_path, extra_ids=100), add_eos=True)
+    feature = seqio.Feature(vocabulary(vocabulary_path), add_eos=True)
     return seqio.Task(
         name,
         source=seqio.TextLineDataSource(files, skip_header_lines=1, num_input_examples=_count(files)),

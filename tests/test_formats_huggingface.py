@@ -143,7 +143,7 @@ def test_missing_unexpected_and_misshaped_tensors_are_all_named_in_one_line(fold
     "settings, named",
     [
         ({"model_type": "bert"}, "model_type 'bert'"),
-        ({"model_type": "longt5"}, "did you mean 'umt5'"),
+        ({"model_type": "umt-5"}, "did you mean 'umt5'"),
         ({"layer_norm_epsilon": 1e-5}, "layer_norm_epsilon 1e-05, expected T5's 1e-06"),
         ({"pad_token_id": 3}, "pad_token_id 3"),
         ({"d_model": "12"}, "d_model '12'"),

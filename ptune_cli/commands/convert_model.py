@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ptune_cli import shipped
 from ptune_cli.base_model import BaseModel
 from ptune_cli.commands.convert_passage import Passage, bar
 from ptune_cli.commands.convert_vocabulary import copy_vocabulary
@@ -39,7 +38,7 @@ class Conversion:
         cls, model: BaseModel, destination: Path, format: str | None, dtype: str | None, prompt_path: str | None
     ) -> "Conversion":
         """Raises UserError where the source is not there, or cannot be written so."""
-        path = shipped.locate(model.checkpoint)
+        path = model.folder(weights=True)
         reader, config = checkpoint.reader(path), checkpoint.sizes(path, model.config)
         written = _format(format or ("t5x" if reader.name == "Hugging Face" else "huggingface"))
         stored = checkpoint.stored_dtype(path)

@@ -5,8 +5,6 @@ from pathlib import Path
 
 from ptune_cli.base_model import BaseModel, check_vocabulary
 from ptune_cli.errors import UserError
-from ptune_cli.formats.atomic import write_atomically
-from ptune_cli.formats.vocabulary_file import NAMES
 
 
 def copy_vocabulary(model: BaseModel, folder: Path) -> str | None:
@@ -20,5 +18,5 @@ def copy_vocabulary(model: BaseModel, folder: Path) -> str | None:
         print(f"the vocabulary is left out: {error}", file=sys.stderr)
         return None
     check_vocabulary(vocabulary, model.sizes())
-    write_atomically(folder / NAMES[0], vocabulary.path.read_bytes())
+    vocabulary.save(folder)
     return str(vocabulary.path)

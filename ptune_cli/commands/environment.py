@@ -122,14 +122,12 @@ def _cache() -> list[Check]:
 def _vocabulary(place: str | None) -> list[Check]:
     try:
         from ptune_cli import shipped
-        from ptune_cli.data.prepared import default_cache
-        from ptune_cli.data.vocabulary import Vocabulary
+        from ptune_cli.data import vocabularies
         from ptune_cli.errors import UserError
-        from ptune_cli.formats import vocabulary_file
     except ImportError as error:
         return [Check("vocabulary", "problem", f"cannot be read: {error}", f"pip install {error.name}")]
     try:
-        found = Vocabulary(vocabulary_file.find(place or str(shipped.ASSETS / "tiny"), default_cache()))
+        found = vocabularies.load(place or str(shipped.ASSETS / "tiny"))
     except UserError as error:
         return [Check("vocabulary", "problem", str(error), "give --vocabulary PATH")]
     return [Check("vocabulary", "ok", f"{found.path}, {found.size:,} ids")]

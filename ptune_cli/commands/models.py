@@ -24,7 +24,7 @@ class Models:
     Example: ptune models tiny
     """
 
-    # a shipped model, a Hugging Face folder or a T5X checkpoint; none: the list
+    # a shipped model, a Hugging Face folder, hf://ORG/NAME or a T5X checkpoint; none: the list
     name: str | None = field(default=None, metadata={"positional": True})
     json: bool = field(default=False, metadata={"saved": False})
 

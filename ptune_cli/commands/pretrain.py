@@ -10,7 +10,7 @@ import numpy as np
 
 from ptune_cli import base_model, gin_text
 from ptune_cli.base_model import BaseModel
-from ptune_cli.data import text
+from ptune_cli.data import text, vocabularies
 from ptune_cli.data.objectives import Objective, SpanCorruption, TextBatches
 from ptune_cli.data.prepared import default_cache
 from ptune_cli.data.vocabulary import Vocabulary
@@ -47,7 +47,7 @@ class Pretrain:
     validation_text: str  # held-out text
     config: T5Config | None = None  # the sizes of a new model; none: go on with `initial`
     initial: str | None = None  # a model folder to start from
-    vocabulary: str | None = None  # the SentencePiece model of a new model
+    vocabulary: str | None = None  # of a new model: a SentencePiece model's file or folder, or "bytes"
     objective: Objective = SpanCorruption()
     optimizer: Adafactor = T5_OPTIMIZER
     steps: int = 10_000
@@ -101,7 +101,7 @@ class Pretrain:
             return frozen.config, frozen.vocabulary, frozen.params
         if self.config is None or self.vocabulary is None:
             raise UserError("a new model needs a config and a vocabulary", "give both, or --initial, the model to go on with")
-        vocabulary = Vocabulary(self.vocabulary)
+        vocabulary = vocabularies.load(self.vocabulary)
         base_model.check_vocabulary(vocabulary, self.config)
         config = replace(self.config, dropout_rate=0.0)  # T5 1.1 pre-trains without dropout
         ids = jnp.ones((1, 2), jnp.int32)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import ptune_cli
+from ptune_cli.data import vocabularies
 from ptune_cli.data.elements import elements
 from ptune_cli.data.features import example
 from ptune_cli.data.fingerprint import check_split, fingerprint, resolve
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m ptune_cli.data.prepare", description="Runs seqio tasks into prepared splits."
     )
-    parser.add_argument("--vocabulary", type=Path, required=True)
+    parser.add_argument("--vocabulary", required=True)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--data_dir", type=Path, required=True)
     parser.add_argument("--split", nargs=2, action="append", required=True, metavar=("TASK", "SPLIT"))
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ["TFDS_DATA_DIR"] = str(options.data_dir)  # where seqio lets TFDS look and download
     emit = _take_standard_output()
     try:
-        vocabulary = Vocabulary(options.vocabulary)
+        vocabulary = vocabularies.load(options.vocabulary)
         for task, split in options.split:
 
             def report(done: int, total: int | None, task: str = task, split: str = split) -> None:
@@ -117,7 +118,7 @@ def _build(task: str, module: str, vocabulary: Vocabulary) -> Any:
         close = difflib.get_close_matches(name, list(seqio.TaskRegistry.names()), n=10, cutoff=0)
         raise UserError(f"importing {module} registers no seqio task '{name}'; {nearest(name, close)}")
     provider = seqio.TaskRegistry.get(name)
-    ours = seqio.SentencePieceVocabulary(str(vocabulary.path), extra_ids=vocabulary.extra_ids)
+    ours = importlib.import_module("tasks.vocabulary").vocabulary(str(vocabulary.path))
     features = {
         key: feature
         if isinstance(feature.vocabulary, seqio.PassThroughVocabulary)

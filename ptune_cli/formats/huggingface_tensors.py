@@ -1,6 +1,7 @@
 """The tensors in a Hugging Face folder, not yet read: of safetensors files or, where there are none, of PyTorch's."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,46 +41,54 @@ def open_tensors(folder: Path) -> dict[str, Tensor]:
 
     Raises UserError where there are none, a file is damaged, or an index and its files contradict each other.
     """
-    if (folder / WEIGHTS).is_file():
-        return _joined([folder / WEIGHTS])
-    if (folder / INDEX).is_file():
-        return _indexed(folder / INDEX)
-    if (folder / TORCH).is_file():
-        return _joined([folder / TORCH])
-    if (folder / TORCH_INDEX).is_file():
-        return _indexed(folder / TORCH_INDEX)
-    raise UserError(f"no {WEIGHTS} and no {TORCH} in {folder}", "give the folder that `save_pretrained` wrote")
+    entry = entry_file(folder)
+    if entry is None:
+        raise UserError(f"no {WEIGHTS} and no {TORCH} in {folder}", "give the folder that `save_pretrained` wrote")
+    return _indexed(entry) if entry.suffix == ".json" else _joined([entry])
+
+
+def entry_file(folder: Path) -> Path | None:
+    """The file that a folder's weights are read from, or the index of several: safetensors where there are any."""
+    return next((folder / name for name in (WEIGHTS, INDEX, TORCH, TORCH_INDEX) if (folder / name).is_file()), None)
+
+
+def files(folder: Path) -> list[Path]:
+    """The files of a folder's weights, none if there are none. UserError for a damaged index."""
+    entry = entry_file(folder)
+    if entry is None or entry.suffix != ".json":
+        return [entry] if entry else []
+    return sorted({folder / shard for shard in shards(entry).values()})
 
 
 def shards(index: Path) -> dict[str, str]:
     """{tensor: the name of its file, beside `index`}. UserError where the index is damaged or names a file elsewhere."""
     try:
         found = json.loads(index.read_bytes())["weight_map"]
-        pairs = {name: str(file) for name, file in found.items()}
+        pairs = {name: os.fspath(file) for name, file in found.items()}  # TypeError for what is no text
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise damaged(index, error) from error
     for file in set(pairs.values()):
-        if Path(file).name != file or "\\" in file or "\0" in file:
+        if Path(file).name != file or file in ("", "..") or "\\" in file or "\0" in file:
             raise UserError(f"{index} names {file!r}, expected the name of a file in its folder", DAMAGED)
     return pairs
 
 
 def _indexed(index: Path) -> dict[str, Tensor]:
     pairs = shards(index)
-    files = sorted({index.parent / file for file in pairs.values()})
-    for file in files:
+    parts = sorted({index.parent / file for file in pairs.values()})
+    for file in parts:
         if not file.is_file():
             raise UserError(f"cannot read {file}: {index.name} names it, and there is no such file", DAMAGED)
-    found = _joined(files)
+    found = _joined(parts)
     for name, file in pairs.items():
         if name not in found or found[name].file.name != file:
             raise UserError(f"{index} has tensor {name} in {file}, which it is not in", DAMAGED)
     return found
 
 
-def _joined(files: Iterable[Path]) -> dict[str, Tensor]:
+def _joined(parts: Iterable[Path]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
-    for tensor in (tensor for file in files for tensor in _open(file)):
+    for tensor in (tensor for file in parts for tensor in _open(file)):
         if tensor.name in found:
             raise UserError(f"tensor {tensor.name} is in {found[tensor.name].file} and in {tensor.file}", DAMAGED)
         found[tensor.name] = tensor

@@ -8,8 +8,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import sentencepiece
 import torch
 import transformers
+from difficult_texts import PLAIN, SHARED
 from huggingface_families import FAMILIES, ids_and_targets, transformers_logits, write
 
 HERE = Path(__file__).parent
@@ -59,6 +61,32 @@ def torch_files() -> None:
     torch.save({"turned": numbers.T}, HERE / "legacy.bin", _use_new_zipfile_serialization=False)
 
 
+def tokenizers() -> None:
+    """tokenizer/: a SentencePiece model with a small table of characters, its tokenizer.json, and the ids of difficult texts."""
+    folder = HERE / "tokenizer"
+    folder.mkdir(exist_ok=True)
+    (folder / "tokenizer.json").unlink(missing_ok=True)  # an old one would be taken instead of the model
+    with tempfile.TemporaryDirectory() as scratch:
+        rules = Path(scratch) / "rules.tsv"
+        # A is a; an accent stands apart; kinds of white space are a space; U+200B is nothing; a ligature is two letters
+        rules.write_text("41\t61\nE9\t65 301\nA0\t20\n9\t20\nA\t20\n2028\t20\n200B\t\nFB01\t66 69\n")
+        with open(folder / "spiece.model", "wb") as file:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(["the animal ran across the field", "a bird that swims, naïve e\u0301 fi 東京"] * 5),
+                model_writer=file,
+                vocab_size=60,
+                hard_vocab_limit=False,
+                normalization_rule_tsv=str(rules),
+                **{"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1, "minloglevel": 2},
+            )
+    theirs = transformers.T5Tokenizer.from_pretrained(str(folder))
+    theirs.backend_tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    by_bytes = transformers.ByT5Tokenizer()
+    found = {"T5": {text: theirs(text).input_ids for text in SHARED}, "ByT5": {text: by_bytes(text).input_ids for text in PLAIN}}
+    (HERE / "ids.json").write_text(json.dumps(found) + "\n")
+
+
 if __name__ == "__main__":
     logits()
     torch_files()
+    tokenizers()
