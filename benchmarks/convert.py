@@ -45,21 +45,22 @@ def arguments(source: Path, destination: Path, sizes: T5Config, form: str) -> li
     return ["convert", str(source), str(destination), "--format", form, "--json", *given]
 
 
-def growth(small: Sequence[str], large: Sequence[str]) -> dict:
-    """{"bytes", "seconds"} of the second conversion in a process, beyond the first."""
+def growth(small: Sequence[Sequence[str]], large: Sequence[Sequence[str]]) -> dict:
+    """{"bytes", "seconds"} of the `large` conversions of a process, beyond the `small` ones before them."""
     command = [sys.executable, "-m", "benchmarks.convert", "--part", json.dumps([small, large])]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"benchmarks.convert: {' '.join(large)} ended with {done.returncode}")
+        raise SystemExit(f"benchmarks.convert: a conversion ended with {done.returncode}: {done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def part(small: Sequence[str], large: Sequence[str]) -> None:
+def part(small: Sequence[Sequence[str]], large: Sequence[Sequence[str]]) -> None:
     """What `growth` starts: prints the figures on the last line."""
     from ptune_cli import cli
 
-    codes, before, began = [cli.main(list(small))], peak(), time.perf_counter()
-    codes.append(cli.main(list(large)))
+    codes = [cli.main(list(line)) for line in small]
+    before, began = peak(), time.perf_counter()
+    codes += [cli.main(list(line)) for line in large]
     if any(codes):
         sys.exit(max(codes))
     print(json.dumps({"bytes": peak() - before, "seconds": time.perf_counter() - began}))
@@ -79,7 +80,7 @@ def measured(folder: Path, sizes: T5Config, formats: Sequence[str]) -> Iterator[
     for form in formats:
         routes = (("huggingface", form, "start", f"to_{form}"), (form, "huggingface", f"to_{form}", f"from_{form}"))
         for before, after, source, new in routes:
-            lines = [arguments(folder / size / source, folder / size / new, model, after) for size, model in models.items()]
+            lines = [[arguments(folder / size / source, folder / size / new, model, after)] for size, model in models.items()]
             yield {"from": before, "to": after, **growth(*lines)}
 
 
