@@ -155,25 +155,28 @@ def test_a_vocabulary_that_is_not_there_is_told_and_left_out(source, ptune, tmp_
     assert (tmp_path / "with" / "spiece.model").read_bytes() == model_folder.VOCABULARY.read_bytes()
 
 
-def test_killed_half_way_nothing_is_there_and_the_next_run_clears_what_is_left(source, ptune, tmp_path):
+@pytest.mark.parametrize("form", ["huggingface", "orbax"])
+def test_killed_half_way_nothing_is_there_and_the_next_run_clears_what_is_left(form, source, ptune, tmp_path):
     program = """
         import os, signal, sys
         from ptune_cli import cli
-        left, write = 9, os.pwrite
-        def pwrite(*arguments):
+        from ptune_cli.commands.convert_passage import Passage
+        left, hand_on = 20, Passage.__call__
+        def killed(*arguments):
             global left
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return write(*arguments)
-        os.pwrite = pwrite
+            hand_on(*arguments)
+        Passage.__call__ = killed
         cli.main(sys.argv[1:])
     """
-    command = ("convert", source, tmp_path / "copy", "--format", "huggingface")
+    command = ("convert", source, tmp_path / "copy", "--format", form)
     with python(program, *command) as process:
         _, errors = process.communicate()
     assert process.returncode == -signal.SIGKILL, errors
-    assert not (tmp_path / "copy").exists() and list(tmp_path.glob(".copy.*/.model.safetensors.*"))
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".copy.") and any(file.is_file() for file in left.rglob("*"))
     assert ptune(*command)[0] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
     assert_same(weights(tmp_path / "copy"), weights(source))

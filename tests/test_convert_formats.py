@@ -122,10 +122,8 @@ def test_a_prompt_goes_into_a_t5x_checkpoint_which_has_the_step_of_its_name(form
 
 
 def test_a_prompt_that_does_not_belong_to_the_model_is_refused(tuned, ptune, tmp_path):
-    line = ("--prompt", tmp_path / "prompt")
-    assert "Hugging Face holds no prompt" in error_of(
-        ptune, tmp_path / "model", tmp_path / "new", "--format", "huggingface", *line
-    )
+    line = (tmp_path / "model", tmp_path / "new", "--prompt", tmp_path / "prompt")
+    assert "Hugging Face holds no prompt" in error_of(ptune, *line, "--format", "huggingface")
     prompt.write(tmp_path / "prompt", PromptFile(tuned.array, {"base_fingerprint": "f00", "base_model": "another"}))
     assert "model of fingerprint f00" in error_of(ptune, *line)
     prompt.write(tmp_path / "prompt", PromptFile(np.ones((3, 6), np.float32)))
