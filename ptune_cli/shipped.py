@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ptune_cli.errors import UserError, nearest, nearest_path
 
+HUB = "hf://"  # what the place of a model on the Hugging Face Hub begins with; `formats.hub` says where it lies
 ASSETS = Path(__file__).parent / "assets"
 CARD, TRAINING = "README.md", "training.json"
 

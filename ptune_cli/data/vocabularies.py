@@ -1,9 +1,10 @@
 """The vocabulary at a place, of which kind ever."""
 
+from ptune_cli import shipped
 from ptune_cli.data.byte_vocabulary import ByteVocabulary
 from ptune_cli.data.prepared import default_cache
 from ptune_cli.data.vocabulary import Vocabulary
-from ptune_cli.formats import hub, vocabulary_file
+from ptune_cli.formats import vocabulary_file
 from tasks.pieces import BYTES
 
 
@@ -12,6 +13,9 @@ def load(place: str) -> Vocabulary:
 
     Raises UserError where there is none, or what is there cannot be read or is not a T5's.
     """
-    local = hub.locate(place) if place.startswith(hub.SCHEME) else place
-    path = vocabulary_file.find(local, default_cache())
+    if place.startswith(shipped.HUB):
+        from ptune_cli.formats import hub  # imports safetensors, which no vocabulary needs
+
+        place = hub.locate(place)
+    path = vocabulary_file.find(place, default_cache())
     return ByteVocabulary() if str(path) == BYTES else Vocabulary(path)

@@ -11,7 +11,6 @@ from ptune_cli.errors import UserError
 from ptune_cli.formats import huggingface_tensors, vocabulary_file
 from ptune_cli.formats.huggingface import CONFIG
 
-SCHEME = "hf://"
 PLACE = re.compile(r"hf://(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?")
 INDEXES = (huggingface_tensors.INDEX, huggingface_tensors.TORCH_INDEX)
 SMALL = (CONFIG, *vocabulary_file.NAMES, vocabulary_file.TOKENIZER_SETTINGS, *INDEXES)
@@ -37,7 +36,7 @@ def locate(checkpoint: str, weights: bool = False) -> str:
     Of a model on the Hub the small files are downloaded where they are not in the cache, the weights only if asked for.
     Raises UserError if there is no such model, or it cannot be had.
     """
-    return str(_downloaded(checkpoint, weights)) if checkpoint.startswith(SCHEME) else shipped.locate(checkpoint)
+    return str(_downloaded(checkpoint, weights)) if checkpoint.startswith(shipped.HUB) else shipped.locate(checkpoint)
 
 
 @functools.cache
