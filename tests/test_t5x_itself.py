@@ -1,10 +1,12 @@
 """T5X itself reads what ptune writes. Only where T5X is installed: it is not on PyPI, and not among ptune's requirements."""
 
 import json
+import shutil
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import msgpack
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
@@ -55,15 +57,15 @@ def network(layout: str):
     return module, module.init(jax.random.PRNGKey(0), ones, ones, ones, enable_dropout=False)
 
 
-def restored(folder: Path, layout: str, state):
+def restored(folder: Path, layout: str, state, **options):
     """The train state as T5X's checkpointer of that container restores it."""
     from t5x import checkpoints, partitioning
 
     partitioner = partitioning.PjitPartitioner(num_partitions=1)
     if layout.startswith("legacy"):
-        return checkpoints.Checkpointer(state, partitioner, str(folder.parent)).restore(path=str(folder))
+        return checkpoints.Checkpointer(state, partitioner, str(folder.parent)).restore(path=str(folder), **options)
     manager = checkpoints.OrbaxCheckpointManagerInterface(str(folder.parent), state, partitioner)
-    return manager.restore(path=str(folder))
+    return manager.restore(path=str(folder), **options)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -94,3 +96,44 @@ def test_t5x_loads_every_array_and_the_prompt_without_a_network(layout, dtype, t
     places = scanned_places(golden()[0])
     expected = {place.array for place in places.values()} if layout.endswith("scanned") else set(places)
     assert set(target) == expected and {str(array.dtype) for array in target.values()} == {dtype}
+
+
+@pytest.mark.parametrize("layout", ["legacy", "orbax"])
+def test_t5x_begins_training_with_new_optimizer_state(layout, tmp_path):
+    """As its `fallback_to_scratch` does: what the checkpoint has not comes from the state that training would begin with."""
+    from t5x import adafactor, train_state
+
+    folder = written(tmp_path / "checkpoint_1000", layout, "float32")
+    module, variables = network(layout)
+    state = train_state.FlaxOptimTrainState.create(adafactor.Adafactor(0.1), variables)
+    began = restored(folder, layout, state, fallback_state=state.state_dict())
+    expected = t5x.read(folder, golden()[0])["token_embedder/embedding"]
+    np.testing.assert_array_equal(began.params["token_embedder"]["embedding"], expected)
+    assert jax.tree.structure(began.param_states) == jax.tree.structure(state.param_states)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_t5x_writes_such_arrays_itself(dtype, tmp_path):
+    """But for the compressor: it writes gzip from one device, as here, and zstd from several. It reads either."""
+    from t5x import checkpoints, partitioning, train_state
+
+    ours = written(tmp_path / "ours" / "checkpoint_1000", "legacy", dtype)
+    state = train_state.InferenceState.create(network("legacy")[1]).replace_step(jnp.int32(1000))
+    partitioner = partitioning.PjitPartitioner(num_partitions=1)
+    checkpoints.Checkpointer(state, partitioner, str(tmp_path / "theirs"), save_dtype=jnp.dtype(dtype)).save(state)
+    theirs = tmp_path / "theirs" / "checkpoint_1000"
+    shutil.rmtree(ours / "target.encoder.prompt.prompt.prompt")
+    assert arrays(ours) == arrays(theirs)
+    tree, expected = (msgpack.unpackb((f / "checkpoint").read_bytes(), strict_map_key=False) for f in (ours, theirs))
+    del tree["optimizer"]["target"]["encoder"]["prompt"]
+    assert without_compressors(tree) == without_compressors(expected)
+
+
+def arrays(folder: Path) -> dict:
+    """What describes each array, and the names of its chunks."""
+    found = {f.parent: without_compressors(json.loads(f.read_text())) for f in folder.glob("*/.zarray")}
+    return {array.name: (about, sorted(f.name for f in array.iterdir())) for array, about in found.items()}
+
+
+def without_compressors(tree):
+    return {k: without_compressors(v) for k, v in tree.items() if k != "compressor"} if isinstance(tree, dict) else tree

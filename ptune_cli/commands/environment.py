@@ -92,7 +92,7 @@ def _devices() -> list[Check]:
 
 def _tensorflow() -> list[Check]:
     """Looked for, not imported: that takes seconds."""
-    advice = "only needed to prepare seqio tasks, not for files of your own: pip install 'ptune[tasks]'"
+    advice = "only needed for seqio tasks and Mesh TensorFlow checkpoints, not for your own files: pip install 'ptune[tasks]'"
     missing = [name for name in TENSORFLOW if importlib.util.find_spec(name) is None]
     if missing:
         return [Check("seqio tasks", "note", f"not installed: {', '.join(missing)}", advice)]

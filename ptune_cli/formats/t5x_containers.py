@@ -18,7 +18,7 @@ from flax.traverse_util import unflatten_dict
 
 VERSION = 3  # of T5X's msgpack: arrays of bfloat16 are stored as such
 STEP = "state/step"
-COMPRESSOR = {"id": "zstd", "level": 1}
+COMPRESSOR = {"id": "zstd", "level": 1}  # as T5X writes from several devices; from one it writes gzip, and it reads both
 DATA_FILE_BYTES = 2**28  # of the database: what is written is in memory until such a file is full, or the write awaited
 STATE_HANDLER = "orbax.checkpoint._src.handlers.pytree_checkpoint_handler.PyTreeCheckpointHandler"
 SHARDING = {  # whole on the first device, wherever it is read: what Orbax does where it is not told

@@ -5,14 +5,15 @@ T5X's minimal T5 (`t5x.examples.t5`) and flaxformer's have a tree as `t5.config.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-
-import numpy as np
+from itertools import product
 
 from ptune_cli.formats.t5x_layouts import RELPOS
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
 Shape = tuple[int, ...]
+Index = tuple[slice | int, ...]
 
 LAYER = re.compile(r"(encoder|decoder)/layers_(\d+)/(.+)")
 SHARED = re.compile(rf"(encoder|decoder)/{RELPOS}")
@@ -28,13 +29,18 @@ class Place:
     layers: tuple[int, ...] | None = None
 
     @property
-    def indices(self) -> list[tuple]:
-        """The parts of the stored array that the parameter fills, each with all its values."""
-        return [()] if self.layers is None else [(slice(None), layer) for layer in self.layers]
+    def part_shape(self) -> Shape:
+        """The shape that the parameter's values have in the stored array: less the axis of layers."""
+        return self.shape if self.layers is None else self.shape[:1] + self.shape[2:]
 
-    def shaped(self, values: np.ndarray) -> np.ndarray:
-        """The parameter's values in the shape that such a part has."""
-        return values.reshape(self.shape if self.layers is None else self.shape[:1] + self.shape[2:])
+    def chunks(self, chunk: Shape) -> Iterator[tuple[Index, Index]]:
+        """The stored array's chunks, of shape `chunk`, that the parameter fills, and which of its values each holds."""
+        sizes = chunk if self.layers is None else chunk[:1] + chunk[2:]
+        for block in product(*(_slices(n, size) for n, size in zip(self.part_shape, sizes, strict=True))):
+            if self.layers is None:
+                yield block, block
+            else:
+                yield from (((*block[:1], layer, *block[1:]), block) for layer in self.layers)
 
 
 def flat_places(config: T5Config) -> dict[str, Place]:
@@ -65,3 +71,7 @@ def _split(name: str, shape: Shape, config: T5Config) -> Shape:
     if INPUTS.fullmatch(name):
         return (shape[0], *heads)
     return (*heads, shape[1]) if OUTPUT.fullmatch(name) else shape
+
+
+def _slices(n: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, n, size)]

@@ -1,20 +1,18 @@
 """Writes checkpoints that T5X reads, parameter by parameter as a reader gives them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 
 from ptune_cli.errors import UserError
-from ptune_cli.formats.blocks import regions
 from ptune_cli.formats.strict import Put, Shapes, float_dtype, reason
 from ptune_cli.formats.t5x_containers import Array, Msgpack, Orbax, open_array
-from ptune_cli.formats.t5x_places import Place, flat_places, scanned_places
+from ptune_cli.formats.t5x_places import Index, Place, flat_places, scanned_places
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
 LAYOUTS = {  # container, and where in its tree parameters go
@@ -59,8 +57,9 @@ class _Writer:
     def __init__(self, folder: Path, container: Msgpack | Orbax, places: Mapping[str, Place], shapes: Shapes, dtype: np.dtype):
         self._folder, self._container, self._places, self._shapes, self._dtype = folder, container, places, shapes, dtype
         found = {place.array: place for place in places.values()}
-        self._arrays = [Array(f"target/{name}", p.shape, dtype, chunk_shape(p, dtype.itemsize)) for name, p in found.items()]
-        opening = {array.name: open_array(container, array) for array in self._arrays}  # all at once, then waited for
+        self._chunks = {name: chunk_shape(place, dtype.itemsize) for name, place in found.items()}
+        self._arrays = [Array(f"target/{name}", place.shape, dtype, self._chunks[name]) for name, place in found.items()]
+        opening = {name: open_array(container, array) for name, array in zip(found, self._arrays, strict=True)}  # all at once
         self._stores = {name: future.result() for name, future in opening.items()}
         self._lock, self._came = Lock(), Counter[str]()
 
@@ -71,26 +70,26 @@ class _Writer:
 
     def put(self, name: str, shape: tuple[int, ...], read: Callable[[tuple[slice, ...]], np.ndarray]) -> None:
         place = self._places[name]
-        store = self._stores[f"target/{place.array}"]
-        self._check(name, tuple(shape) == self._shapes[name], f"of shape {shape}")
-        if place.layers is None:  # a chunk at a time, so that no more of it is in memory
-            for index in regions(shape, store.chunk_layout.write_chunk.shape):
-                self._write(name, store, [index], read(index))
+        if tuple(shape) != self._shapes[name]:
+            raise ValueError(f"{name} is {shape}, expected {self._shapes[name]}")
+        parts = place.chunks(self._chunks[place.array])
+        if place.layers is None:  # no more than a chunk of it is in memory
+            self._write(name, ((index, read(part)) for index, part in parts))
         else:
-            self._write(name, store, place.indices, place.shaped(read(())))
+            values = read(()).reshape(place.part_shape)
+            self._write(name, ((index, values[part]) for index, part in parts))
         with self._lock:
             self._came[name] += 1
 
-    def _write(self, name: str, store: Any, indices: list[tuple], values: np.ndarray) -> None:
-        self._check(name, values.dtype == self._dtype, f"of {values.dtype}")
-        with _told(self._folder):
-            for index in indices:
-                # Not copied: no reader changes an array that it gave.
+    def _write(self, name: str, chunks: Iterable[tuple[Index, np.ndarray]]) -> None:
+        """One chunk after another: TensorStore copies what it writes."""
+        store = self._stores[self._places[name].array]
+        for index, values in chunks:
+            if values.dtype != self._dtype:
+                raise ValueError(f"{name} is {values.dtype}, expected {self._dtype}")
+            with _told(self._folder):
+                # Once, not twice: no reader changes an array that it gave.
                 store[index].write(values, can_reference_source_data_indefinitely=True).result()
-
-    def _check(self, name: str, right: bool, found: str) -> None:
-        if not right:
-            raise ValueError(f"{name} is {found}, expected {self._dtype} {self._shapes[name]}")
 
     def check_complete(self) -> None:
         wrong = {name: self._came[name] for name in self._shapes if self._came[name] != 1}
