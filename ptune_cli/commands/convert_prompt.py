@@ -1,17 +1,15 @@
 """A prompt from one format to another: ptune's, a bare NumPy array, the original code's files, PEFT's adapters."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ptune_cli.commands import prompt_base, prompt_places
+from ptune_cli.commands.prompt_writing import FORMATS, WRITERS, check_new
 from ptune_cli.errors import UserError, nearest
-from ptune_cli.formats import original_prompt, peft, prompt
-from ptune_cli.formats.atomic_folder import new_folder
+from ptune_cli.formats import original_prompt, prompt
 from ptune_cli.formats.prompt import PromptFile
 
-FORMATS = ("ptune", "npy", "original", "peft")
 SUFFIXES = {".safetensors": "ptune", ".npy": "npy"}
 FORGETTING = ("npy", "original")  # formats that have the array alone
 
@@ -33,7 +31,7 @@ def convert_prompt(source: Path, destination: Path, format: str | None, base: st
     found = PromptFile(stored.read(), stored.metadata)
     written = prompt_base.joined(found, base) if base else found
     WRITERS[format](destination, written)
-    notes = [*stored.notes, *_forgotten(written, format), *_rounded(stored.dtype), *_unknown_base(written, format, base)]
+    notes = [*stored.notes, *_forgotten(written, format), *_rounded(stored.dtype), *_base_notes(written, format, base)]
     for note in notes:
         print(note, file=sys.stderr)
     return {
@@ -57,12 +55,6 @@ def sentence(done: dict[str, Any]) -> str:
     return f"{done['source']} ({done['source_format']}) -> {done['destination']} ({done['format']}): {size}"
 
 
-def check_new(destination: Path) -> None:
-    """UserError where there is something already."""
-    if destination.exists() or destination.is_symlink():
-        raise UserError(f"{destination} exists", "give a new path, or remove it first")
-
-
 def _told(destination: Path) -> str:
     if destination.name == original_prompt.NAME:
         return "original"
@@ -70,41 +62,6 @@ def _told(destination: Path) -> str:
         ends = f"a name that ends in {' or '.join(SUFFIXES)}"
         raise UserError(f"{destination} does not tell a prompt's format", f"give --format ({', '.join(FORMATS)}), or {ends}")
     return SUFFIXES[destination.suffix]
-
-
-def write_own(destination: Path, found: PromptFile) -> None:
-    """Write ptune's format: a file NAME.safetensors, or a folder with prompt.safetensors and prompt.npy."""
-    if destination.suffix == ".safetensors":
-        prompt.write_safetensors(destination, found)
-    else:
-        with new_folder(destination) as folder:
-            prompt.write(folder, found)
-
-
-def _write_original(destination: Path, found: PromptFile) -> None:
-    if destination.name == original_prompt.NAME:
-        prompt.write_numpy(destination, found)
-    else:
-        with new_folder(destination) as folder:
-            prompt.write_numpy(original_prompt.inside(folder, _step(found)), found)
-
-
-def _write_peft(destination: Path, found: PromptFile) -> None:
-    with new_folder(destination) as folder:
-        peft.write(folder, found.array, found.metadata, found.metadata.get("base_model"))
-
-
-WRITERS: dict[str, Callable[[Path, PromptFile], None]] = {
-    "ptune": write_own,
-    "npy": prompt.write_numpy,
-    "original": _write_original,
-    "peft": _write_peft,
-}
-
-
-def _step(found: PromptFile) -> int:
-    step = found.metadata.get("step", 0)
-    return step if type(step) is int and step >= 0 else 0  # it becomes a part of a path
 
 
 def _forgotten(found: PromptFile, format: str) -> list[str]:
@@ -117,7 +74,7 @@ def _rounded(dtype: str) -> list[str]:
     return ["the prompt was stored as float64 and is rounded to float32"] if dtype == "float64" else []
 
 
-def _unknown_base(found: PromptFile, format: str, base: str | None) -> list[str]:
+def _base_notes(found: PromptFile, format: str, base: str | None) -> list[str]:
     if base and "base_fingerprint" not in found.metadata:
         return [f"'{base}' is neither a shipped model nor a Hugging Face folder: its name is written, and nothing was compared"]
     if format == "peft" and not found.metadata.get("base_model"):

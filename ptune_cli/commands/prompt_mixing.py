@@ -8,9 +8,8 @@ import numpy as np
 
 from ptune_cli import __version__
 from ptune_cli.commands import prompt_facts
-from ptune_cli.commands.convert_prompt import check_new, write_own
 from ptune_cli.commands.prompt_comparison import BASE, Trait, check_together
-from ptune_cli.errors import UserError
+from ptune_cli.commands.prompt_writing import check_new, write_own
 from ptune_cli.formats import prompt
 from ptune_cli.formats.atomic_folder import new_folder
 from ptune_cli.formats.prompt import PromptFile, prompt_folder
@@ -38,11 +37,9 @@ def average(places: Sequence[Path], to: Path) -> dict[str, Any]:
 def interpolate(one: Path, other: Path, points: Sequence[float], to: Path) -> dict[str, Any]:
     """Write (1-t) A + t B for each t of `points`: one as `to`, several as the folders `to`/prompts/T, as a run has its prompts.
 
-    UserError as of `average`, and for points that are not from 0 to 1 or are given twice.
+    UserError as of `average`.
     """
     check_new(to)
-    if not points or len(set(points)) < len(points) or not all(0 <= t <= 1 for t in points):
-        raise UserError(f"--at is {','.join(map(str, points)) or 'empty'}", "expected different numbers from 0 (A) to 1 (B)")
     places = (one, other)
     prompts, notes = _read(places)
     made = {f"{t:g}": _mixed("interpolate", places, prompts, [1 - t, t]) for t in points}

@@ -31,12 +31,18 @@ class Prompts:
     Example: ptune prompts interpolate runs/a runs/b --to prompts/between --at 0.25,0.5,0.75
     """
 
-    what: What = field(metadata={"positional": True})
+    what: What = field(metadata={"positional": True})  # to do, as above
     prompt: tuple[str, ...] = field(default=(), metadata={"positional": True})  # ls: folders, by default the current one
     to: str | None = None  # average, interpolate: a new folder, or FILE.safetensors; several points become a folder of prompts
     at: tuple[float, ...] = (0.5,)  # interpolate: how far from A to B, 0 to 1
     rows: int = 5  # diff: how many of the most different rows to show
     json: bool = field(default=False, metadata={"saved": False})
+
+    def __post_init__(self):
+        if not self.at or len(set(self.at)) < len(self.at) or not all(0 <= t <= 1 for t in self.at):
+            raise UserError(f"at is {self.at}", "expected different numbers between 0 (A) and 1 (B)")
+        if self.rows < 0:
+            raise UserError(f"rows is {self.rows}", "expected 0 or more")
 
     def run(self) -> None:
         """Do it, and say what was found or made."""
@@ -53,13 +59,15 @@ class Prompts:
         self._tell([prompt_facts.of(place) for place in self._places(1)], prompt_tables.cards)
 
     def _diff(self) -> None:
-        self._tell(prompt_comparison.compare(*self._places(2, 2), self.rows), prompt_tables.comparison)
+        one, other = self._places(2, 2)
+        self._tell(prompt_comparison.compare(one, other, self.rows), prompt_tables.comparison)
 
     def _average(self) -> None:
         self._tell(prompt_mixing.average(self._places(2), self._to()), prompt_tables.made)
 
     def _interpolate(self) -> None:
-        self._tell(prompt_mixing.interpolate(*self._places(2, 2), self.at, self._to()), prompt_tables.made)
+        one, other = self._places(2, 2)
+        self._tell(prompt_mixing.interpolate(one, other, self.at, self._to()), prompt_tables.made)
 
     def _places(self, least: int, most: int | None = None) -> list[Path]:
         places = [place for path in self.prompt for place in prompt_places.each(path)]

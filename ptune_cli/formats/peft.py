@@ -18,6 +18,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from ptune_cli.errors import UserError
+from ptune_cli.formats import torch_file
 from ptune_cli.formats.atomic import write_atomically
 from ptune_cli.formats.prompt_arrays import Stored, open_safetensors
 from ptune_cli.formats.prompt_metadata import as_texts, from_texts
@@ -27,6 +28,7 @@ CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "
 ARRAY = "prompt_embeddings"
 METHOD, TASK = "PROMPT_TUNING", "SEQ_2_SEQ_LM"
 OWN = "ptune"  # the entry of the safetensors header with what ptune knows of the prompt; PEFT reads no header
+NO_PROMPT = "is it an adapter of prompt tuning?"
 LARGEST_CONFIG = 1_000_000  # bytes; PEFT's are of less than one thousand
 SUBMODULES = 2  # where the configuration leaves it open
 
@@ -40,18 +42,17 @@ def open_adapter(folder: Path) -> Stored:
     """The rows [P, D] of an adapter that belong to the encoder; the base model's name is metadata and is not looked up.
 
     Entries that later versions of PEFT add to the configuration are ignored. UserError for another method than prompt tuning,
-    another task, a damaged or pickled file, and where the configuration and the array disagree.
+    another task, a damaged file, and where the configuration and the array disagree.
     """
     config = _config(folder / CONFIG)
     rows = _rows(folder, config)
-    if not (folder / WEIGHTS).is_file():
-        raise UserError(f"no {WEIGHTS} in {folder}", _without_weights(folder))
-    stored, header, others = open_safetensors(folder / WEIGHTS, ARRAY, "is it an adapter of prompt tuning?")
+    stored, header, others = _open_weights(folder)
     if others:
         raise UserError(f"{stored.file} has more than {ARRAY} ({', '.join(sorted(others)[:5])})", "only a prompt can be used")
     submodules = _count(config, "num_transformer_submodules", folder) or SUBMODULES
     _check_shape(stored, rows * submodules, _count(config, "token_dim", folder), config)
-    return replace(stored.first(rows), kind="peft", metadata=_metadata(config, header), notes=_notes(rows, submodules))
+    notes = _notes(rows, submodules, stored.file.name == PICKLED)
+    return replace(stored.first(rows), kind="peft", metadata=_metadata(config, header), notes=notes)
 
 
 def write(folder: Path, array: np.ndarray, metadata: Mapping[str, Any], base: str | None) -> None:
@@ -75,6 +76,20 @@ def write(folder: Path, array: np.ndarray, metadata: Mapping[str, Any], base: st
         "token_dim": array.shape[1],
     }
     write_atomically(folder / CONFIG, (json.dumps(config, indent=2, sort_keys=True) + "\n").encode())
+
+
+def _open_weights(folder: Path) -> tuple[Stored, dict[str, str], list[str]]:
+    """As `open_safetensors`. Of both files, PEFT takes the one that is no pickle; the other is read without running it."""
+    if (folder / WEIGHTS).is_file():
+        return open_safetensors(folder / WEIGHTS, ARRAY, NO_PROMPT)
+    file = folder / PICKLED
+    if not file.is_file():
+        raise UserError(f"no {WEIGHTS} in {folder}", f"expected it beside {CONFIG}")
+    found = {name: (view, read) for name, view, read in torch_file.tensors(file)}
+    if ARRAY not in found:
+        raise UserError(f"{file} has no array {ARRAY!r} (have: {', '.join(sorted(found)[:5])})", NO_PROMPT)
+    view, read = found.pop(ARRAY)
+    return Stored(file, view.shape, view.dtype, lambda: read(())), {}, list(found)
 
 
 def _config(file: Path) -> dict[str, Any]:
@@ -129,18 +144,12 @@ def _metadata(config: Mapping[str, Any], header: Mapping[str, str]) -> dict[str,
     return {"base_model": base, **found} if isinstance(base, str) else found
 
 
-def _notes(rows: int, submodules: int) -> tuple[str, ...]:
+def _notes(rows: int, submodules: int, pickled: bool) -> tuple[str, ...]:
     if submodules == 1:
         return ()
-    return (
-        f"the adapter's rows {rows} to {rows * submodules - 1} are left out: PEFT never uses them (they stand for the decoder's)",
-    )
-
-
-def _without_weights(folder: Path) -> str:
-    if (folder / PICKLED).is_file():
-        return f"{PICKLED} is a pickle, which can run code: load the adapter with PEFT and save_pretrained it again"
-    return f"expected {WEIGHTS} beside {CONFIG}"
+    left_out = f"the adapter's rows {rows} to {rows * submodules - 1} are left out: they stand for the decoder's"
+    old = " since 0.4; if an earlier one saved them, it had trained them before the decoder's input" if pickled else ""
+    return (f"{left_out}, and PEFT uses none{old}",)
 
 
 def _said(value: Any) -> str:

@@ -74,8 +74,9 @@ def read(path: str | Path) -> PromptFile:
 def opened(path: str | Path) -> Stored:
     """The prompt at `path`, as `read` finds it, with nothing read but its header. UserError likewise, but for values."""
     path = Path(path).expanduser()
-    if path.is_dir() and peft.is_adapter(path):
-        return peft.open_adapter(path).checked()
+    folder = path.parent if path.name in (peft.WEIGHTS, peft.PICKLED) else path
+    if peft.is_adapter(folder):
+        return peft.open_adapter(folder).checked()
     file = _file(path)
     original_prompt.check_name(file)
     if is_numpy(file):
