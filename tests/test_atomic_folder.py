@@ -1,5 +1,7 @@
 """New folders: whole or absent, also after a kill, and what a kill leaves is cleared away by the next call."""
 
+import errno
+import fcntl
 import signal
 import subprocess
 
@@ -59,6 +61,17 @@ def test_what_another_process_is_writing_is_left_alone_and_the_first_to_end_wins
     _, errors = holding.communicate("\n")
     assert f"UserError: cannot write {tmp_path / 'model'}: made by another program meanwhile" in errors
     assert [path.name for path in tmp_path.rglob("*")] == ["model", "file"]
+
+
+def test_where_folders_cannot_be_locked_a_leftover_stays_and_a_new_one_is_made(monkeypatch, tmp_path):
+    def refuse(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    (tmp_path / ".model.0123.partial").mkdir()
+    with new_folder(tmp_path / "model"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".model.0123.partial", "model"]
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path):

@@ -18,7 +18,7 @@ PromptFormat = Literal["ptune", "npy", "original", "peft"]
 
 @dataclass(frozen=True, kw_only=True)
 class Source(BaseModel):
-    """What a T5X checkpoint does not say of itself: the sizes and the vocabulary, as the gin files of models set them."""
+    """What a T5X or Mesh TensorFlow checkpoint does not say: sizes and vocabulary, as the gin files of models set them."""
 
     checkpoint: str = ""  # SOURCE takes its place
 
@@ -27,23 +27,26 @@ class Source(BaseModel):
 class Convert:
     """Convert a model, or a prompt, from the format it is in to another.
 
-    One parameter is in memory at a time. DESTINATION must not exist, and appears whole or not at all. The map of names, the
-    count and the fingerprint are printed; the fingerprint is that of the source's weights unless --dtype rounds them.
+    A model is read from Hugging Face's, T5X's or Mesh TensorFlow's format, its largest parameter in memory at a time. DESTINATION
+    must not exist, and appears whole or not at all. Printed are the map of names, the count, and the fingerprint, which stays the
+    same in every format, and in float32 and bfloat16. With --verify, logits that differ by more than 1e-4 are a failure; where
+    numbers are rounded to --dtype, they are compared with those of the source rounded likewise.
 
     Example: ptune convert gs://t5-data/pretrained_models/t5x/t5_1_1_lm100k_base/checkpoint_1100000 t5-base-lm \\
         --gin models/t5_1_1_base.gin --verify
     Example: ptune convert tiny checkpoints/tiny --format t5x
+    Example: ptune convert runs/demo demo-adapter --format peft --base tiny
     """
 
-    source: str = field(metadata={"positional": True})  # a shipped model, a model's folder or gs://; or a prompt
+    source: str = field(metadata={"positional": True})  # a shipped model, hf://ORG/NAME, a model's folder or gs://; or a prompt
     destination: str = field(metadata={"positional": True})  # new; a folder of a model
-    # default: huggingface of a T5X checkpoint, t5x of a Hugging Face folder; of a prompt what the destination's name tells
+    # default: t5x of a Hugging Face folder, huggingface of others; of a prompt what the destination's name tells
     format: ModelFormat | PromptFormat | None = None
     dtype: Literal["bfloat16", "float16", "float32"] | None = None  # default: as the source's arrays are stored
     verify: bool = False  # read both models again, and compare their logits
     prompt: str | None = None  # a prompt to put into a T5X checkpoint
     base: str | None = None  # of a prompt: its base model
-    model: Source = Source()  # of a T5X checkpoint; best given as --gin models/FILE
+    model: Source = Source()  # of a T5X or Mesh TensorFlow checkpoint; best given as --gin models/FILE
     json: bool = field(default=False, metadata={"saved": False})
 
     def run(self) -> None:

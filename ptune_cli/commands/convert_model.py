@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ptune_cli.base_model import BaseModel
+from ptune_cli.commands import prompt_places
 from ptune_cli.commands.convert_passage import Passage, bar
 from ptune_cli.commands.convert_vocabulary import copy_vocabulary
 from ptune_cli.errors import UserError, nearest
@@ -114,6 +115,6 @@ def _prompt(path: str, written: Format, config: T5Config, name: str) -> PromptFi
     if not written.holds_prompt:
         holding = [key for key, format in FORMATS.items() if format.holds_prompt]
         raise UserError(f"a model in the format of {written.name} holds no prompt", nearest("", holding))
-    found = prompt.read(path)
+    found = prompt.read(prompt_places.one(path))
     prompt.check_width(found, config.emb_dim, name)
     return found

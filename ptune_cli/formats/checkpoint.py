@@ -12,7 +12,7 @@ from ptune_cli.errors import UserError
 from ptune_cli.formats import huggingface, huggingface_writing, mesh_tensorflow
 from ptune_cli.formats.mesh_tensorflow_names import NORMS, mesh_name
 from ptune_cli.formats.model_formats import Places
-from ptune_cli.formats.strict import Put, Shapes, whole
+from ptune_cli.formats.strict import FLOATS, Put, Shapes, whole
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
 Read = Callable[[str, T5Config, str, Put, bool], dict[str, Any]]
@@ -54,8 +54,11 @@ def read(path: str, config: T5Config, dtype: str, put: Put = whole, in_turn: boo
 
 
 def stored_dtype(path: str) -> str:
-    """The type that holds all parameters of a checkpoint as they are stored: the only one of them, or one wide enough."""
-    found = reader(path).dtypes(path)
+    """The type that holds all parameters of a checkpoint as they are stored: the only one of them, or one wide enough.
+
+    What is no type of parameters is for `read` to refuse, which names the array.
+    """
+    found = reader(path).dtypes(path) & FLOATS.keys()
     if len(found) == 1:
         return found.pop()
     return "float64" if "float64" in found else "float32"
