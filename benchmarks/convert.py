@@ -98,9 +98,9 @@ def main() -> None:
     print(f"{parameter_count(sizes) * 4 / 1e6:,.0f} MB of weights, the largest parameter {largest / 1e6:,.0f} MB")
     with tempfile.TemporaryDirectory() as folder:
         for row in measured(Path(folder), sizes, list(FORMATS)):
-            beyond = (row["bytes"] - largest) / 1e6
+            beyond = (row["bytes"] - 1.5 * largest) / 1e6
             route = f"{FORMATS[row['from']].name} -> {FORMATS[row['to']].name}"
-            print(f"{route:<45} {row['bytes'] / 1e6:6,.0f} MB, {beyond:+,.0f} MB, {row['seconds']:.1f} s")
+            print(f"{route:<45} {row['bytes'] / 1e6:4,.0f} MB = 1.5 x largest {beyond:+5,.0f} MB, {row['seconds']:4.1f} s")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from math import prod
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,9 @@ def read(path: str | Path, config: T5Config, dtype: str = "float32", put: Put = 
 
 
 def _by_chunks(array: Stored, part: Callable[[tuple[slice, ...]], np.ndarray], dtype: np.dtype) -> np.ndarray:
-    values = np.empty(array.shape, dtype)
+    # Memory of its own, which goes back to the system as soon as it is not needed: the allocator's may not.
+    count = prod(array.shape)
+    values = np.frombuffer(mmap(-1, max(count, 1) * dtype.itemsize), dtype, count).reshape(array.shape)
     for index in array.chunks:
         values[index] = part(index)
     return values
