@@ -1,7 +1,6 @@
 """A ByT5 folder as the Hub has it (PyTorch's weights, no vocabulary file) is tuned and answers, on the bytes of the texts."""
 
 import json
-import os
 from pathlib import Path
 
 import model_folder
@@ -12,7 +11,6 @@ from huggingface_families import random_params, write
 
 from ptune_cli.data.byte_vocabulary import ByteVocabulary
 from ptune_cli.data.preparation import ensure
-from ptune_cli.data.prepared import Prepared
 from ptune_cli.formats.huggingface_names import huggingface_name, is_transposed
 
 LABELS = ("tree", "東京")
@@ -46,17 +44,3 @@ def test_a_byt5_is_tuned_on_bytes_and_answers(byt5, ptune, tmp_path, monkeypatch
     assert code == 0 and json.loads(answers)["prediction"] in LABELS, errors
     code, told, _ = ptune("models", byt5)
     assert code == 0 and "384 embedding rows, vocabulary of 259 pieces" in told
-
-
-def test_a_task_of_seqio_is_prepared_in_bytes(tmp_path):
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    pytest.importorskip("seqio", reason="seqio is what prepares it")
-    from ptune_cli.data.prepare import prepare
-
-    for task in (model_folder.TASK, "gloss_topic"):
-        split = Prepared.open(prepare(task, "validation", ByteVocabulary(), tmp_path))
-        assert len(split) > 0
-        for i in range(len(split)):
-            row = split.row(i)
-            assert text(split.inputs(i)) == row["inputs"]
-            assert text(split.targets(i)) == row["targets"]

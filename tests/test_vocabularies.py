@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from difficult_texts import PLAIN, TEXTS
 from sentencepiece import sentencepiece_model_pb2
@@ -13,6 +14,7 @@ from ptune_cli import shipped
 from ptune_cli.base_model import BaseModel
 from ptune_cli.data import vocabularies
 from ptune_cli.data.byte_vocabulary import ByteVocabulary
+from ptune_cli.data.prepared import Prepared
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
 from ptune_cli.formats.vocabulary_file import find
@@ -174,3 +176,17 @@ def test_a_folder_of_byt5_is_known_by_its_settings(file, tmp_path):
     assert isinstance(found, ByteVocabulary) and found.sha256 == vocabularies.load("bytes").sha256
     found.save(tmp_path / "copy")
     assert isinstance(vocabularies.load(str(tmp_path / "copy")), ByteVocabulary)
+
+
+def test_a_task_of_seqio_is_prepared_in_bytes(seqio_vocabulary, tmp_path):
+    from ptune_cli.data.prepare import prepare
+
+    for task in ("kinds:kinds", "gloss_topic"):
+        split = Prepared.open(prepare(task, "validation", ByteVocabulary(), tmp_path))
+        assert len(split) > 0
+        for i in range(len(split)):
+            row, texts = (
+                split.row(i),
+                [(ids - 3).astype(np.uint8).tobytes().decode() for ids in (split.inputs(i), split.targets(i))],
+            )
+            assert texts == [row["inputs"], row["targets"]]
