@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import model_folder
@@ -82,6 +83,7 @@ def test_the_type_is_that_of_the_source_or_wide_enough_for_all_its_arrays(source
 def test_a_number_too_large_for_the_type_is_named_and_nothing_is_left(source, ptune, tmp_path):
     large = {**weights(source), "encoder/encoder_norm/scale": np.full(CONFIG.emb_dim, 1e30, np.float32)}
     huggingface_writing.write(tmp_path / "large", CONFIG, large)
+    shutil.copy(model_folder.VOCABULARY, tmp_path / "large" / "spiece.model")
     line = error_of(ptune, tmp_path / "large", tmp_path / "half", "--format", "huggingface", "--dtype", "float16")
     assert "array encoder/encoder_norm/scale" in line and "infinite values or NaN as float16" in line
     assert [path.name for path in tmp_path.iterdir()] == ["large"]
@@ -153,6 +155,14 @@ def test_a_vocabulary_that_is_not_there_is_told_and_left_out(source, ptune, tmp_
     )
     assert (code, errors) == (0, "")
     assert (tmp_path / "with" / "spiece.model").read_bytes() == model_folder.VOCABULARY.read_bytes()
+
+
+def test_a_vocabulary_of_another_model_is_refused(ptune, tmp_path):
+    small = replace(CONFIG, vocab_size=8)
+    huggingface_writing.write(tmp_path / "small", small, {n: np.ones(s, np.float32) for n, s in parameter_shapes(small).items()})
+    line = (tmp_path / "small", tmp_path / "copy", "--format", "huggingface", "--model.vocabulary", model_folder.VOCABULARY)
+    assert "ids, the model only 8 embeddings" in error_of(ptune, *line)
+    assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 
 @pytest.mark.parametrize("form", ["huggingface", "orbax"])

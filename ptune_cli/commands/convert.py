@@ -74,10 +74,10 @@ class Convert:
 
 
 def _new(destination: str) -> Path:
-    """The path of a folder that is to be made. UserError where it is not a local one or exists."""
+    """The path of what is to be made. UserError where it is not a local one, or exists."""
     if "://" in destination:
-        raise UserError(f"cannot write to {destination}", "give a folder of this machine, and copy it from there")
+        raise UserError(f"cannot write to {destination}", "give a path on this machine, and copy it from there")
     path = Path(destination).expanduser()
     if path.exists() or path.is_symlink():
-        raise UserError(f"{destination} exists", "give a new folder, or remove it first")
+        raise UserError(f"{destination} exists", "give a new path, or remove it first")
     return path

@@ -66,11 +66,11 @@ class Conversion:
         """Writes the destination, whole or not at all. Returns what was done, as `--json` prints it."""
         began = time.perf_counter()
         with new_folder(self.destination) as folder:
+            vocabulary = copy_vocabulary(self.model, folder) if self.format.holds_vocabulary else None
             passage = self._stream(folder)
             mark = passage.before.digest()
             if self.prompt:
                 prompt.check_fingerprint(self.prompt, mark, self.model.checkpoint)
-            vocabulary = copy_vocabulary(self.model, folder) if self.format.holds_vocabulary else None
             difference = self._verify(folder, passage) if verify else None
             size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         return {

@@ -1,6 +1,8 @@
 """`ptune convert --verify`: the logits of a model before and after, of one and the same program. Needs JAX."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -43,8 +45,14 @@ def _logits(path: str, config: T5Config, dtype: str) -> tuple[np.ndarray, str]:
         return jnp.asarray(values, jnp.float32)
 
     params = nested(checkpoint.read(path, config, dtype, put, in_turn=True))
-    apply = jax.jit(T5(replace(config, dtype="float32", operands=None)).apply)
+    apply = _program(replace(config, dtype="float32", operands=None))
     return np.asarray(apply({"params": params}, *_ids(config.vocab_size))), samples.digest()
+
+
+@cache
+def _program(config: T5Config) -> Callable[..., jax.Array]:
+    """Compiled once for both models, unless they are not of one kind."""
+    return jax.jit(T5(config).apply)
 
 
 def _ids(size: int) -> tuple[np.ndarray, np.ndarray]:
