@@ -1,6 +1,7 @@
 """A model's way from one format to another: a reader gives it parameter by parameter, a writer takes it block by block."""
 
 import re
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,13 +67,15 @@ class Conversion:
         """Writes the destination, whole or not at all. Returns what was done, as `--json` prints it."""
         began = time.perf_counter()
         with new_folder(self.destination) as folder:
-            vocabulary = copy_vocabulary(self.model, folder) if self.format.holds_vocabulary else None
+            vocabulary, notes = copy_vocabulary(self.model, folder) if self.format.holds_vocabulary else (None, [])
             passage = self._stream(folder)
             mark = passage.before.digest()
             if self.prompt:
                 prompt.check_fingerprint(self.prompt, mark, self.model.checkpoint)
             difference = self._verify(folder, passage) if verify else None
             size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        for note in notes:
+            print(note, file=sys.stderr)
         return {
             "source": self.path,
             "source_format": self.reader.name,
@@ -85,6 +88,7 @@ class Conversion:
             "parameters": parameter_count(self.config),
             "bytes": size,
             "vocabulary": vocabulary,
+            "notes": notes,
             "largest_difference_of_logits": difference,
             "seconds": time.perf_counter() - began,
         }
