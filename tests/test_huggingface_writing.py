@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import huggingface_families
 import numpy as np
 import pytest
 from safetensors import safe_open
@@ -91,12 +92,25 @@ def test_a_large_model_is_in_several_files_with_an_index(tmp_path):
     files = sorted(tmp_path.glob("*.safetensors"))
     assert [file.name for file in files] == [f"model-{i:05d}-of-{len(files):05d}.safetensors" for i in range(1, len(files) + 1)]
     index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
-    assert index["metadata"]["total_size"] == 4 * parameter_count(T5_1_1)
+    count = parameter_count(T5_1_1)
+    assert index["metadata"] == {"total_parameters": count, "total_size": 4 * count}
     for file in files:
         with safe_open(file, "numpy") as opened:
             assert set(opened.keys()) == {name for name, place in index["weight_map"].items() if place == file.name}
             assert file.stat().st_size < room + 2_000  # the header
     assert len(files) > 2
+
+
+def test_transformers_reads_a_model_in_several_files(tmp_path):
+    pytest.importorskip("torch", reason="torch is not among the test requirements")
+    pytest.importorskip("transformers", reason="transformers is not among the test requirements")
+    params, ids = huggingface_families.random_params(T5_1_1), huggingface_families.ids_and_targets()
+    huggingface_writing.write(tmp_path / "one", T5_1_1, params)
+    with huggingface_writing.writing(tmp_path / "several", T5_1_1, "float32", 3_000) as put:
+        for name, array in params.items():
+            put(name, array.shape, array.__getitem__)
+    one, several = (huggingface_families.transformers_logits(tmp_path / name, *ids) for name in ("one", "several"))
+    np.testing.assert_array_equal(several, one)
 
 
 def test_a_tensor_larger_than_a_file_may_be_is_in_one_of_its_own(tmp_path):

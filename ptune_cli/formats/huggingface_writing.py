@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,7 @@ def _shards(stored: Shapes, dtype: str, shard_bytes: int) -> dict[str, list[str]
 
 
 def _index(files: Mapping[str, list[str]], stored: Shapes, dtype: str) -> bytes:
-    total = sum(byte_count(shape, dtype) for shape in stored.values())
+    count = sum(map(prod, stored.values()))
+    metadata = {"total_parameters": count, "total_size": count * float_dtype(dtype).itemsize}
     places = {name: file for file, names in files.items() for name in names}
-    return (json.dumps({"metadata": {"total_size": total}, "weight_map": places}, indent=2, sort_keys=True) + "\n").encode()
+    return (json.dumps({"metadata": metadata, "weight_map": places}, indent=2, sort_keys=True) + "\n").encode()
