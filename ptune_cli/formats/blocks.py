@@ -17,7 +17,11 @@ def blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[tuple[slice, ...]]
         yield slice(start, min(start + rows, shape[0])), *(slice(0, n) for n in shape[1:])
 
 
-def regions(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Indices of parts that make up an array, in order: each a chunk of this shape, or what is left of one at an edge."""
-    cuts = [[slice(start, min(start + step, n)) for start in range(0, n, step)] for n, step in zip(shape, chunk, strict=True)]
+def regions(shape: tuple[int, ...], chunk: tuple[int, ...], itemsize: int) -> Iterator[tuple[slice, ...]]:
+    """Indices of parts that make up an array stored in chunks of this shape: a chunk each, or several small ones."""
+    sizes = list(chunk)
+    for axis in reversed(range(len(sizes))):
+        while sizes[axis] < shape[axis] and 2 * prod(sizes) * itemsize <= BLOCK_BYTES:
+            sizes[axis] *= 2
+    cuts = [[slice(start, min(start + size, n)) for start in range(0, n, size)] for n, size in zip(shape, sizes, strict=True)]
     return product(*cuts)

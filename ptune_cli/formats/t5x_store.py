@@ -43,9 +43,10 @@ class Stored:
 
     @property
     def chunks(self) -> Iterator[tuple[slice, ...]]:
-        """The indices of the parts that it is stored in."""
+        """The indices of the parts that it is stored in, small ones together."""
         stored = isinstance(self.source, ts.TensorStore)
-        return regions(self.shape, self.source.chunk_layout.read_chunk.shape if stored else self.shape)
+        chunk = self.source.chunk_layout.read_chunk.shape if stored else self.shape
+        return regions(self.shape, chunk, self.dtype.itemsize)
 
     def read(self, dtype: np.dtype, index: tuple[slice, ...] = ()) -> np.ndarray:
         """A part of the array, or all of it, converted to `dtype` unless it is in memory already. UserError if damaged.
