@@ -1,6 +1,7 @@
 """`ptune convert` of models: the same weights in another format, whole or not at all, and a map of what went where."""
 
 import json
+import re
 import shutil
 import signal
 from dataclasses import replace
@@ -99,12 +100,13 @@ def test_the_map_has_a_line_for_all_layers_of_a_kind(ptune, tmp_path, monkeypatc
     assert len(lines) < 40
     count = parameter_count(BaseModel(checkpoint="nano").sizes())
     assert f"{tmp_path / 'copy'} (Hugging Face, bfloat16): {count:,} parameters" in out
-    assert "(the source's)" in out
+    assert ", as the source's\n" in out
 
 
 def test_the_map_has_two_lines_where_the_terminal_is_narrow(ptune, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    out = ptune("convert", "nano", tmp_path / "copy", "--format", "huggingface")[1]
+    out = ptune("convert", "nano", tmp_path / "copy", "--format", "huggingface", "--dtype", "float16")[1]
+    assert re.search(r"\nfingerprint [0-9a-f]{64}, the source's is [0-9a-f]{64}: its bfloat16 was rounded\n", out)
     assert "\nencoder.final_layer_norm.weight\n    encoder.final_layer_norm.weight " in out
 
 

@@ -63,10 +63,11 @@ class Convert:
     def _convert_model(self, destination: Path) -> None:
         model = replace(self.model, checkpoint=self.source)
         conversion = Conversion.of(model, destination, self.format, self.dtype, self.prompt)
-        if not self.json:
-            print(convert_table.names(conversion.arrays()))
-        done = conversion.run(self.verify)
-        print(json.dumps({**done, "arrays": conversion.arrays()}, indent=2) if self.json else convert_table.end(done))
+        done, arrays = conversion.run(self.verify), conversion.arrays()
+        if self.json:
+            print(json.dumps({**done, "arrays": arrays}, indent=2))
+        else:
+            print(f"{convert_table.names(arrays)}\n{convert_table.end(done)}")
 
     def _refuse(self, what: str, **flags: object) -> None:
         for name in (name for name, value in flags.items() if value):

@@ -24,10 +24,10 @@ def names(arrays: Sequence[Mapping]) -> str:
 def end(done: Mapping) -> str:
     """What was done, in a few lines."""
     marks = done["source_fingerprint"], done["fingerprint"]
-    same = "the source's" if marks[0] == marks[1] else f"the source's is {marks[0]}: its {done['source_dtype']} was rounded"
+    same = "as the source's" if marks[0] == marks[1] else f"the source's is {marks[0]}: its {done['source_dtype']} was rounded"
     lines = [
         f"{done['destination']} ({done['format']}, {done['dtype']}): {done['parameters']:,} parameters, {done['bytes']:,} bytes",
-        f"fingerprint {marks[1]} ({same})",
+        f"fingerprint {marks[1]}, {same}",
     ]
     if done["vocabulary"]:
         lines.append(f"vocabulary {done['vocabulary']}")
