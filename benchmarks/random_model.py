@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from ptune_cli import config
 from ptune_cli.base_model import BaseModel, flat_parameters
-from ptune_cli.formats import huggingface
+from ptune_cli.formats import huggingface_writing
 from ptune_cli.t5.model import T5
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     model, _ = config.load(BaseModel, [f"models/t5_1_1_{size}.gin"])
     assert model.config is not None
     sizes, ids = replace(model.config, dtype="float32"), jnp.ones((1, 2), jnp.int32)
-    huggingface.write(folder, sizes, flat_parameters(T5(sizes).init(jax.random.key(0), ids, ids)["params"]))
+    huggingface_writing.write(folder, sizes, flat_parameters(T5(sizes).init(jax.random.key(0), ids, ids)["params"]))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from ptune_cli.agreement import first
 from ptune_cli.data import vocabularies
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
-from ptune_cli.formats import hub, huggingface, t5x, vocabulary_file
+from ptune_cli.formats import checkpoint, hub, huggingface_writing, vocabulary_file
 from ptune_cli.t5.config import T5Config, parameter_count, parameter_shapes
 from ptune_cli.t5.fingerprint import Samples
 from ptune_cli.t5.model import T5
@@ -88,10 +88,7 @@ class BaseModel:
 
     def sizes(self) -> T5Config:
         """The architecture, without reading any weight."""
-        folder = self.folder()
-        found = huggingface.read_config(Path(folder) / huggingface.CONFIG) if huggingface.is_huggingface(folder) else self.config
-        if found is None:
-            raise UserError(f"{folder} is not a Hugging Face folder, and no T5 sizes were given", "include a gin/models file")
+        found = checkpoint.sizes(self.folder(), self.config)
         return replace(found, dtype=self.dtype, operands=self.operands, dropout_rate=self.dropout_rate)
 
     def abstract(self) -> dict:
@@ -115,12 +112,8 @@ class BaseModel:
 
     def read(self, placement: Placement) -> tuple[dict, str]:
         """The weights, placed, and their fingerprint. Of several processes each reads what its own devices need."""
-        folder, samples = self.folder(weights=True), Samples()
-        put = partial(_put, placement, samples)
-        if huggingface.is_huggingface(folder):
-            _, flat = huggingface.read(folder, self.weights_dtype, put)
-        else:
-            flat = t5x.read(folder, self.sizes(), self.weights_dtype, put)
+        samples = Samples()
+        flat = checkpoint.read(self.folder(weights=True), self.sizes(), self.weights_dtype, partial(_put, placement, samples))
         return nested(flat), samples.digest(of_every_process)
 
 
@@ -153,7 +146,9 @@ def save(folder: Path, config: T5Config, params: Mapping, vocabulary: Vocabulary
     """
     flat = flat_parameters(params)
     if first():
-        huggingface.write(folder, config, {name: array.astype(dtype) for name, array in flat.items()})
+        with huggingface_writing.writing(folder, config, dtype) as put:
+            for name, array in flat.items():
+                put(name, array.shape, array.__getitem__)
         vocabulary.save(folder)
 
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "report": ("ptune_cli.commands.report", "Report", "compare finished runs: tables, pictures, a page"),
     "tasks": ("ptune_cli.commands.tasks", "Tasks", "list the tasks, or describe one"),
     "models": ("ptune_cli.commands.models", "Models", "list the models that ship with ptune, or describe one"),
+    "convert": ("ptune_cli.commands.convert", "Convert", "turn a model or a prompt into another format"),
     "prompts": ("ptune_cli.commands.prompts", "Prompts", "list prompts, show or compare them, average or interpolate them"),
     "prepare": ("ptune_cli.commands.prepare", "Prepare", "turn tasks into token arrays, ahead of training"),
     "doctor": ("ptune_cli.commands.doctor", "Doctor", "compare a run with the paper's recipe, or check this machine"),

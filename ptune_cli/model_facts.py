@@ -6,8 +6,7 @@ from pathlib import Path
 
 from ptune_cli import shipped
 from ptune_cli.data import vocabularies
-from ptune_cli.formats import hub, huggingface, huggingface_tensors, vocabulary_file
-from ptune_cli.t5.config import parameter_shapes
+from ptune_cli.formats import checkpoint, hub, huggingface_tensors, vocabulary_file
 from ptune_cli.t5.fingerprint import fingerprint
 
 EMBEDDINGS = ("token_embedder/embedding", "decoder/logits_dense/kernel")  # what "besides embeddings" leaves out
@@ -20,34 +19,20 @@ def facts(name: str) -> dict:
     No weight is read except for the fingerprint, and that only of models that ship. Raises UserError for no such model.
     """
     folder = hub.locate(name)
-    found = {"name": name, **(_of_huggingface(Path(folder)) if huggingface.is_huggingface(folder) else _of_t5x(folder))}
-    weights = huggingface.read(folder, "bfloat16")[1] if name in shipped.names() else None
-    return {**found, "fingerprint": fingerprint(weights) if weights else None, "training": shipped.training(folder)}
-
-
-def _of_huggingface(folder: Path) -> dict:
-    config = huggingface.read_config(folder / huggingface.CONFIG)
+    reader, weights = checkpoint.reader(folder), None
+    if name in shipped.names():
+        weights = checkpoint.read(folder, checkpoint.sizes(folder), "bfloat16")
+    config = reader.sizes(folder)
     return {
-        "format": "Hugging Face",
-        "folder": str(folder),
-        **_sizes(parameter_shapes(config)),
-        "num_heads": config.num_heads,
-        "vocabulary": _vocabulary(folder),
-        "weights_bytes": _weights_bytes(folder),
-    }
-
-
-def _of_t5x(folder: str) -> dict:
-    from ptune_cli.formats import t5x  # imports JAX by way of flax, which takes as long as all else here
-
-    sizes = _sizes(t5x.stored_shapes(folder))
-    return {
-        "format": "T5X",
-        "folder": t5x.find_step(folder),
-        **sizes,
-        "num_heads": None,
-        "vocabulary": None,
-        "weights_bytes": None,
+        "name": name,
+        "format": reader.name,
+        **_sizes(reader.shapes(folder)),
+        "folder": reader.folder(folder),
+        "num_heads": config.num_heads if config else None,
+        "vocabulary": _vocabulary(Path(folder)),
+        "weights_bytes": _weights_bytes(Path(folder)) if config else None,
+        "fingerprint": fingerprint(weights) if weights else None,
+        "training": shipped.training(folder),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ptune_cli.formats import huggingface
+from ptune_cli.formats import huggingface_writing
 from ptune_cli.formats.huggingface_config import read_config
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
@@ -62,7 +62,7 @@ def write(folder: Path, family: str, **changes: Any) -> T5Config:
     spelled = json.dumps({**FAMILIES[family], **changes})
     (folder / "config.json").write_text(spelled)
     config = read_config(folder / "config.json")
-    huggingface.write(folder, config, random_params(config))
+    huggingface_writing.write(folder, config, random_params(config))
     (folder / "config.json").write_text(spelled)
     return config
 

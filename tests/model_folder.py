@@ -7,7 +7,7 @@ import tiny
 
 from ptune_cli.base_model import flat_parameters
 from ptune_cli.data.vocabulary import Vocabulary
-from ptune_cli.formats import huggingface
+from ptune_cli.formats import huggingface_writing
 from ptune_cli.t5.config import T5Config
 
 VOCABULARY = Path(__file__).parent / "data" / "tiny.spiece.model"
@@ -19,7 +19,7 @@ LABELS = ("dog", "people", "plant")  # sorted, as a prepared split lists them
 
 def write(folder: Path, seed: int = 1, **sizes) -> Path:
     """As `save_pretrained` would, with the vocabulary."""
-    huggingface.write(folder, config(**sizes), flat_parameters(tiny.weights(config(**sizes), seed)))
+    huggingface_writing.write(folder, config(**sizes), flat_parameters(tiny.weights(config(**sizes), seed)))
     shutil.copy(VOCABULARY, folder / "spiece.model")
     return folder
 

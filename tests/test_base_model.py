@@ -17,7 +17,7 @@ from ptune_cli import shipped
 from ptune_cli.base_model import BaseModel, flat_parameters
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
-from ptune_cli.formats import huggingface
+from ptune_cli.formats import huggingface_writing
 from ptune_cli.t5.config import T5Config, parameter_shapes
 from ptune_cli.t5.fingerprint import fingerprint
 
@@ -33,7 +33,7 @@ def weights(dtype=np.float32) -> dict[str, np.ndarray]:
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """The weights as a Hugging Face folder."""
-    huggingface.write(tmp_path / "hf", CONFIG, weights())
+    huggingface_writing.write(tmp_path / "hf", CONFIG, weights())
     shutil.copy(VOCABULARY, tmp_path / "hf" / "spiece.model")
     return tmp_path / "hf"
 
@@ -55,7 +55,7 @@ def error_of(act) -> str:
 
 def test_a_fingerprint_is_of_the_weights_and_not_of_their_file(folder, tmp_path):
     """float32 or bfloat16, on disk or in memory; T5X's format or Hugging Face's."""
-    huggingface.write(tmp_path / "half", CONFIG, weights(ml_dtypes.bfloat16))
+    huggingface_writing.write(tmp_path / "half", CONFIG, weights(ml_dtypes.bfloat16))
     shutil.copy(VOCABULARY, tmp_path / "half" / "spiece.model")
     models = [
         BaseModel(checkpoint=str(folder)),

@@ -69,7 +69,7 @@ def test_gin_files_may_import_modules_of_the_current_folder(ptune, monkeypatch):
 
 
 MISTAKES = {
-    "": "no command; see ptune --help (have: doctor,",
+    "": "no command; see ptune --help (have: convert,",
     "tarin": "no command 'tarin'; did you mean 'train'?",
     "fit": "example_commands.Fit.task is not set; give TASK",
     "fit sst2 --stpes 3": "no flag --stpes; did you mean '--steps'?",

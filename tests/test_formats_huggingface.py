@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from ptune_cli import shipped
 from ptune_cli.data.vocabulary import Vocabulary
 from ptune_cli.errors import UserError
-from ptune_cli.formats import huggingface
+from ptune_cli.formats import huggingface, huggingface_writing
 from ptune_cli.t5.config import T5Config
 from ptune_cli.t5.model import T5
 
@@ -26,7 +26,7 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    huggingface.write(tmp_path, T5_1_1, random_params(T5_1_1))
+    huggingface_writing.write(tmp_path, T5_1_1, random_params(T5_1_1))
     return tmp_path
 
 
@@ -59,7 +59,7 @@ def assert_equal(params: dict[str, np.ndarray], expected: dict[str, np.ndarray])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16], ids=["float32", "float16", "bfloat16"])
 def test_what_is_written_is_read_back_bit_for_bit(config, dtype, tmp_path):
     params = random_params(config, dtype)
-    huggingface.write(tmp_path, config, params)
+    huggingface_writing.write(tmp_path, config, params)
     read_config, read_params = huggingface.read(tmp_path, np.dtype(dtype).name)
     assert read_config == config
     assert_equal(read_params, params)
@@ -68,7 +68,7 @@ def test_what_is_written_is_read_back_bit_for_bit(config, dtype, tmp_path):
 
 def test_every_size_and_setting_is_read_back(tmp_path):
     config = replace(T5_1_1, mlp_activations=("silu", "linear"), dropout_rate=0.05, relative_buckets=8, relative_max_distance=20)
-    huggingface.write(tmp_path, config, random_params(config))
+    huggingface_writing.write(tmp_path, config, random_params(config))
     assert huggingface.read(tmp_path)[0] == config
 
 
@@ -92,7 +92,7 @@ def test_a_model_in_several_files_is_read(folder):
 
 
 def test_copies_of_the_embedding_are_passed_over(tmp_path):
-    huggingface.write(tmp_path, T5_1_0, random_params(T5_1_0))
+    huggingface_writing.write(tmp_path, T5_1_0, random_params(T5_1_0))
     copies = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight")
     change_tensors(tmp_path, lambda tensors: tensors.update({name: tensors["shared.weight"] for name in copies}))
     assert_equal(huggingface.read(tmp_path)[1], random_params(T5_1_0))
@@ -101,7 +101,7 @@ def test_copies_of_the_embedding_are_passed_over(tmp_path):
 
 
 def test_a_copy_of_the_embedding_that_differs_is_refused(tmp_path):
-    huggingface.write(tmp_path, T5_1_0, random_params(T5_1_0))
+    huggingface_writing.write(tmp_path, T5_1_0, random_params(T5_1_0))
     change_tensors(tmp_path, lambda tensors: tensors.update({"lm_head.weight": tensors["shared.weight"] + 1}))
     message = error_of(tmp_path)
     assert "lm_head.weight" in message and "shared.weight" in message
@@ -118,7 +118,7 @@ def test_an_mt5_is_a_t5_1_1(folder):
 
 
 def test_settings_that_the_first_t5_left_out_have_their_defaults(tmp_path):
-    huggingface.write(tmp_path, T5_1_0, random_params(T5_1_0))
+    huggingface_writing.write(tmp_path, T5_1_0, random_params(T5_1_0))
     settings = json.loads((tmp_path / CONFIG).read_text())
     for name in ("feed_forward_proj", "tie_word_embeddings", "relative_attention_max_distance", "decoder_start_token_id"):
         del settings[name]
@@ -190,7 +190,7 @@ def test_weights_of_another_type_or_not_finite_are_named(folder):
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
-        huggingface.write(tmp_path / "file" / "model", T5_1_1, random_params(T5_1_1))
+        huggingface_writing.write(tmp_path / "file" / "model", T5_1_1, random_params(T5_1_1))
 
 
 def transformers_logits(folder: Path, ids: np.ndarray, target_ids: np.ndarray) -> np.ndarray:
@@ -205,7 +205,7 @@ def ptune_logits(config: T5Config, params: dict[str, np.ndarray], ids: np.ndarra
 
 @pytest.mark.parametrize("config", [T5_1_1, T5_1_0], ids=["1.1", "1.0"])
 def test_transformers_computes_the_same_logits_from_a_written_folder(config, tmp_path):
-    huggingface.write(tmp_path, config, random_params(config))
+    huggingface_writing.write(tmp_path, config, random_params(config))
     logits = transformers_logits(tmp_path, *ids_and_targets())
     # 1e-4: two implementations in float32, that sum in different orders
     ours = ptune_logits(config, *huggingface.read(tmp_path)[1:], *ids_and_targets())
@@ -240,7 +240,7 @@ def test_transformers_cuts_text_as_every_model_that_ships_does(name):
 def test_what_transformers_saves_is_read(config, tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not among the test requirements")
     transformers = pytest.importorskip("transformers", reason="transformers is not among the test requirements")
-    huggingface.write(tmp_path / "ours", config, random_params(config, ml_dtypes.bfloat16))
+    huggingface_writing.write(tmp_path / "ours", config, random_params(config, ml_dtypes.bfloat16))
     theirs = transformers.T5ForConditionalGeneration.from_pretrained(tmp_path / "ours", dtype="auto")
     assert theirs.dtype == torch.bfloat16
     theirs.save_pretrained(tmp_path / "theirs")

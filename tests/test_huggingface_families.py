@@ -10,7 +10,7 @@ from huggingface_families import FAMILIES, ids_and_targets, transformers_logits,
 from safetensors.numpy import load_file, save_file
 
 from ptune_cli.errors import UserError
-from ptune_cli.formats import huggingface
+from ptune_cli.formats import huggingface, huggingface_writing
 from ptune_cli.t5.model import T5
 
 LOGITS = json.loads((Path(__file__).parent / "oracles" / "huggingface" / "logits.json").read_text())  # see make.py there
@@ -49,7 +49,7 @@ def test_transformers_still_computes_the_logits_that_were_noted_down(family, tmp
 def test_a_family_that_was_read_is_written_as_it_was(family, tmp_path):
     write(tmp_path / "theirs", family)
     config, params = huggingface.read(tmp_path / "theirs")
-    huggingface.write(tmp_path / "ours", config, params)
+    huggingface_writing.write(tmp_path / "ours", config, params)
     assert huggingface.read(tmp_path / "ours")[0] == config
     np.testing.assert_array_equal(logits(tmp_path / "ours"), logits(tmp_path / "theirs"))
 
@@ -60,7 +60,7 @@ def test_a_family_that_was_written_is_read_by_transformers(family, tmp_path):
     pytest.importorskip("transformers", reason="transformers is not among the test requirements")
     write(tmp_path / "theirs", family)
     config, params = huggingface.read(tmp_path / "theirs")
-    huggingface.write(tmp_path / "ours", config, params)
+    huggingface_writing.write(tmp_path / "ours", config, params)
     theirs = transformers_logits(tmp_path / "ours", *ids_and_targets(config.vocab_size))
     np.testing.assert_allclose(theirs[..., :8], LOGITS[family], atol=1e-5, rtol=0)
 

@@ -1,6 +1,7 @@
 """Mesh TensorFlow's checkpoints, written here by TensorFlow under the names that Google's have."""
 
 import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.convert import arguments
 from ptune_cli.errors import UserError
-from ptune_cli.formats import mesh_tensorflow
+from ptune_cli.formats import huggingface, mesh_tensorflow
 from ptune_cli.formats.mesh_tensorflow_names import t5x_names
-from ptune_cli.t5.config import T5Config, parameter_shapes
+from ptune_cli.t5.config import T5Config, parameter_count, parameter_shapes
 
 TINY = T5Config(vocab_size=12, emb_dim=6, num_heads=2, head_dim=4, mlp_dim=10, num_encoder_layers=1, num_decoder_layers=1)
 OLDER = dataclasses.replace(TINY, mlp_activations=("relu",), logits_via_embedding=True)  # T5 1.0
@@ -125,6 +127,21 @@ def test_layers_may_have_biases_of_their_own(tmp_path):
     config = dataclasses.replace(TINY, relative_bias_per_layer=True)
     params = mesh_tensorflow.read(save(tmp_path / "model.ckpt-7", random_variables(NAMES, TINY)), config)
     assert "encoder/layers_0/relpos_bias/rel_embedding" in params and params.keys() == parameter_shapes(config).keys()
+
+
+@pytest.mark.parametrize("names, config", [(NAMES, TINY), (OLDER_NAMES, OLDER)], ids=["T5 1.1", "T5 1.0"])
+def test_it_is_described_and_becomes_a_hugging_face_folder(names, config, ptune, tmp_path):
+    variables = random_variables(names, config)
+    save(tmp_path / "model.ckpt-7", {**variables, **STATE})
+    found = json.loads(ptune("models", tmp_path, "--json")[1])
+    assert (found["format"], found["parameters"]) == ("Mesh TensorFlow", parameter_count(config))
+    assert (found["d_model"], found["encoder_layers"], found["folder"]) == (6, 1, str(tmp_path / "model.ckpt-7"))
+    code, out, errors = ptune(*arguments(tmp_path, tmp_path / "new", config, "huggingface"))
+    assert code == 0, errors
+    assert (json.loads(out)["source_format"], json.loads(out)["dtype"]) == ("Mesh TensorFlow", "float32")
+    found_config, params = huggingface.read(tmp_path / "new")
+    assert found_config == config and params.keys() == parameter_shapes(config).keys()
+    assert all(params[names[mesh]].tobytes() == values.tobytes() for mesh, values in variables.items())
 
 
 def test_a_reader_may_ask_for_parts(tmp_path):

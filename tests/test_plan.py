@@ -13,7 +13,7 @@ import pytest
 from ptune_cli.data.batches import SAMPLED
 from ptune_cli.data.examples import order
 from ptune_cli.data.vocabulary import Vocabulary
-from ptune_cli.formats import huggingface
+from ptune_cli.formats import huggingface, huggingface_config
 from ptune_cli.reports.plan_table import duration, gibibytes
 
 TUNE = "--method model --optimizer.learning_rate 0.01".split()
@@ -42,7 +42,7 @@ def huge(tmp_path):
     config = model_folder.config(**sizes)
     folder = tmp_path / "huge"
     folder.mkdir()
-    (folder / "config.json").write_bytes(huggingface.config_json(config, "float32"))
+    (folder / "config.json").write_bytes(huggingface_config.config_json(config, "float32"))
     shutil.copy(model_folder.VOCABULARY, folder / "spiece.model")
     return folder
 

@@ -156,12 +156,12 @@ def test_a_learning_rate_that_diverges_names_the_prompt_and_the_step_and_keeps_t
 
 
 def test_weights_that_overflow_stop_the_run_at_its_first_step(ptune, tmp_path, model):
-    from ptune_cli.formats import huggingface
+    from ptune_cli.formats import huggingface, huggingface_writing
 
     config, weights = huggingface.read(model)
     weights["decoder/logits_dense/kernel"] = np.full_like(weights["decoder/logits_dense/kernel"], 1e38)
     poisoned = model_folder.write(tmp_path / "poisoned")
-    huggingface.write(poisoned, config, weights)
+    huggingface_writing.write(poisoned, config, weights)
     code, _, errors = ptune(*model_folder.train(poisoned, tmp_path / "run", "--seeds", "0,1"))
     line = errors.splitlines()[-1]
     assert code == 1

@@ -10,7 +10,7 @@ import torch_files
 from huggingface_families import random_params
 
 from ptune_cli.errors import UserError
-from ptune_cli.formats import huggingface, torch_file
+from ptune_cli.formats import huggingface, huggingface_writing, torch_file
 from ptune_cli.formats.huggingface_config import read_config
 
 ORACLES = Path(__file__).parent / "oracles" / "huggingface"  # written by torch: see make.py there
@@ -70,7 +70,7 @@ def test_a_model_that_torch_saved_in_one_file_or_in_several_is_read_bit_for_bit(
 
 def test_safetensors_come_before_torch_files(tmp_path):
     config = read_config(ORACLES / "torch" / "config.json")
-    huggingface.write(tmp_path, config, random_params(config))
+    huggingface_writing.write(tmp_path, config, random_params(config))
     (tmp_path / "pytorch_model.bin").write_bytes(b"not looked at")
     (tmp_path / "pytorch_model.bin.index.json").write_bytes(b"not looked at")
     np.testing.assert_array_equal(

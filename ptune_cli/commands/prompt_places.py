@@ -14,6 +14,21 @@ from ptune_cli.formats.prompt import BARE, OWN
 SUFFIXES = (".npy", ".safetensors")
 
 
+def is_prompt(path: str | Path) -> bool:
+    """Whether `path` is taken for a prompt, or a run of them, by whoever takes models as well: a file, but not a model's folder.
+
+    A folder with the original code's checkpoints, which holds both, is one of a model.
+    """
+    place = Path(path).expanduser()
+    if place.is_file():
+        return True
+    if not place.is_dir() or (place / "config.json").is_file():
+        return False
+    if any((place / name).exists() for name in (peft.CONFIG, OWN, BARE, original_prompt.NAME, "prompts", "run.json")):
+        return True
+    return not any(place.glob("checkpoint_*")) and original_prompt.find(place) is not None
+
+
 def each(path: str | Path) -> list[Path]:
     """The prompts of a run, or the one at `path`. UserError for a run without any, and for nothing."""
     place = Path(path).expanduser()

@@ -1,25 +1,21 @@
-"""Reads and writes a T5 as Hugging Face's `transformers` does: config.json and weights in one folder."""
+"""Reads a T5 as Hugging Face's `transformers` writes it: config.json and weights in one folder."""
 
-import os
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
 from ptune_cli.errors import UserError
-from ptune_cli.formats.atomic import replacing, write_atomically
-from ptune_cli.formats.huggingface_config import config_json, read_config, stores_one_table
+from ptune_cli.formats.blocks import blocks
+from ptune_cli.formats.huggingface_config import read_config, stores_one_table
 from ptune_cli.formats.huggingface_names import EMBEDDING, EMBEDDING_COPIES, LOGITS, UNUSED, huggingface_name, is_transposed
-from ptune_cli.formats.huggingface_tensors import WEIGHTS, Tensor, open_tensors
+from ptune_cli.formats.huggingface_tensors import Tensor, open_tensors
 from ptune_cli.formats.strict import Put, check_shapes, finite, float_dtype, whole
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
 CONFIG = "config.json"
-ROWS = 1024  # of an embedding, compared at a time
+WIDEST = 8  # bytes of a number
 
 
 def is_huggingface(path: str | Path) -> bool:
@@ -38,32 +34,15 @@ def read(folder: str | Path, dtype: str = "float32", put: Put = whole) -> tuple[
     folder = Path(folder).expanduser()
     config = read_config(folder / CONFIG)
     names = {huggingface_name(name): name for name in parameter_shapes(config)}
-    with ExitStack() as stack:
-        found = _without_copies(open_tensors(folder, stack), config, folder)
-        check_shapes({name: t.shape for name, t in found.items()}, _shapes(config), str(folder))
-        shapes = parameter_shapes(config)
-        return config, {(own := names[name]): put(own, shapes[own], _reading(own, t, dtype)) for name, t in found.items()}
+    found = _without_copies(open_tensors(folder), config, folder)
+    check_shapes({name: t.shape for name, t in found.items()}, _shapes(config), str(folder))
+    shapes = parameter_shapes(config)
+    return config, {(own := names[name]): put(own, shapes[own], _reading(own, t, dtype)) for name, t in found.items()}
 
 
-def write(folder: str | Path, config: T5Config, params: dict[str, np.ndarray]) -> None:
-    """Writes `params` {T5X name: array}, all of one dtype, so that `T5ForConditionalGeneration.from_pretrained` reads them.
-
-    Holds a second copy of the parameters meanwhile. Raises UserError where the folder cannot be written.
-    """
-    folder = Path(folder).expanduser()
-    check_shapes({name: p.shape for name, p in params.items()}, parameter_shapes(config), "the model")
-    settings = config_json(config, params["token_embedder/embedding"].dtype.name)
-    # save_file writes the memory of an array as it lies: a transposed view would be written untransposed.
-    tensors = {huggingface_name(name): np.ascontiguousarray(_turn(name, np.asarray(p))) for name, p in params.items()}
-    with replacing(folder / WEIGHTS) as temporary:
-        try:
-            save_file(tensors, temporary, metadata={"format": "pt"})
-        except SafetensorError as error:
-            raise OSError(f"{error}") from error
-        mask = os.umask(0)  # can be read only by setting it
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # safetensors makes files that only their owner can read
-    write_atomically(folder / CONFIG, settings)  # last, for it is what makes the folder a model
+def stored_dtypes(folder: str | Path) -> set[str]:
+    """The types of a folder's tensors, without reading any value. Raises UserError for a damaged file."""
+    return {tensor.dtype for tensor in open_tensors(Path(folder).expanduser()).values()}
 
 
 def _shapes(config: T5Config) -> dict[str, tuple[int, ...]]:
@@ -85,23 +64,21 @@ def _reading(name: str, tensor: Tensor, dtype: str) -> Callable[[tuple[slice, ..
     return read
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
-    """Whether two matrices are equal, a part at a time: the embedding is the largest tensor of a small model."""
-    if one is other or one.shape != other.shape or len(one.shape) != 2:
-        return one is other
-    rows = one.shape[0]
-    parts = [(slice(row, min(row + ROWS, rows)), slice(None)) for row in range(0, rows, ROWS)]
-    return all(np.array_equal(one.read(part), other.read(part)) for part in parts)
-
-
 def _without_copies(found: dict[str, Tensor], config: T5Config, folder: Path) -> dict[str, Tensor]:
     """The tensors, each once, after making sure that copies of the embedding are copies."""
     copies = (*EMBEDDING_COPIES, LOGITS) if config.logits_via_embedding else EMBEDDING_COPIES
     kept = {name: t for name, t in found.items() if name not in (*copies, UNUSED)}
     for copy in (found[name] for name in copies if name in found):
         embedding = kept.setdefault(EMBEDDING, copy)
-        if not _same(copy, embedding):
+        if copy is not embedding and not _equal(copy, embedding):
             raise UserError(f"{copy.name} and {EMBEDDING} of {folder} differ, expected one embedding as in T5")
     if not config.logits_via_embedding and LOGITS not in kept and EMBEDDING in kept and stores_one_table(folder / CONFIG):
         kept[LOGITS] = kept[EMBEDDING]
     return kept
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors hold the same numbers; a part of each is in memory."""
+    return one.shape == other.shape and all(
+        np.array_equal(one.read(part), other.read(part)) for part in blocks(one.shape, WIDEST)
+    )

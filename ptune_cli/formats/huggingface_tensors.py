@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float6
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor of an open file, not yet read."""
+    """One tensor of a file, not yet read."""
 
     file: Path
     name: str
@@ -36,15 +36,15 @@ class Tensor:
         return self.part(index)
 
 
-def open_tensors(folder: Path, stack: ExitStack) -> dict[str, Tensor]:
-    """The tensors of a folder by their names, to be read while `stack` is open.
+def open_tensors(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a folder by their names. No file is kept open.
 
     Raises UserError where there are none, a file is damaged, or an index and its files contradict each other.
     """
     entry = entry_file(folder)
     if entry is None:
         raise UserError(f"no {WEIGHTS} and no {TORCH} in {folder}", "give the folder that `save_pretrained` wrote")
-    return _indexed(entry, stack) if entry.suffix == ".json" else _joined([entry], stack)
+    return _indexed(entry) if entry.suffix == ".json" else _joined([entry])
 
 
 def entry_file(folder: Path) -> Path | None:
@@ -73,31 +73,31 @@ def shards(index: Path) -> dict[str, str]:
     return pairs
 
 
-def _indexed(index: Path, stack: ExitStack) -> dict[str, Tensor]:
+def _indexed(index: Path) -> dict[str, Tensor]:
     pairs = shards(index)
     parts = sorted({index.parent / file for file in pairs.values()})
     for file in parts:
         if not file.is_file():
             raise UserError(f"cannot read {file}: {index.name} names it, and there is no such file", DAMAGED)
-    found = _joined(parts, stack)
+    found = _joined(parts)
     for name, file in pairs.items():
         if name not in found or found[name].file.name != file:
             raise UserError(f"{index} has tensor {name} in {file}, which it is not in", DAMAGED)
     return found
 
 
-def _joined(parts: Iterable[Path], stack: ExitStack) -> dict[str, Tensor]:
+def _joined(parts: Iterable[Path]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
-    for tensor in (tensor for file in parts for tensor in _open(file, stack)):
+    for tensor in (tensor for file in parts for tensor in _open(file)):
         if tensor.name in found:
             raise UserError(f"tensor {tensor.name} is in {found[tensor.name].file} and in {tensor.file}", DAMAGED)
         found[tensor.name] = tensor
     return found
 
 
-def _open(file: Path, stack: ExitStack) -> Iterator[Tensor]:
+def _open(file: Path) -> Iterator[Tensor]:
     """By its suffix, as `transformers` tells them apart."""
-    return _open_safetensors(file, stack) if file.suffix == ".safetensors" else _open_torch(file)
+    return _open_safetensors(file) if file.suffix == ".safetensors" else _open_torch(file)
 
 
 def _open_torch(file: Path) -> Iterator[Tensor]:
@@ -105,16 +105,28 @@ def _open_torch(file: Path) -> Iterator[Tensor]:
         yield Tensor(file, name, view.shape, view.dtype, part)
 
 
-def _open_safetensors(file: Path, stack: ExitStack) -> Iterator[Tensor]:
+def _open_safetensors(file: Path) -> Iterator[Tensor]:
+    with _opened(file) as handle:
+        for name in handle.keys():
+            found = handle.get_slice(name)
+            stored = str(found.get_dtype())
+            yield Tensor(file, name, tuple(found.get_shape()), DTYPES.get(stored, stored), _reading(file, name))
+
+
+def _reading(file: Path, name: str) -> Callable[[tuple[slice, ...]], np.ndarray]:
+    """Opens the file for every part: what was read of a mapped file counts as memory of the process until it is closed."""
+
+    def read(index: tuple[slice, ...]) -> np.ndarray:
+        with _opened(file) as handle:
+            return handle.get_slice(name)[index] if index else handle.get_tensor(name)
+
+    return read
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
     try:
-        handle = stack.enter_context(safe_open(file, framework="numpy"))
+        with safe_open(file, framework="numpy") as handle:
+            yield handle
     except (SafetensorError, OSError) as error:
         raise damaged(file, error) from error
-    for name in handle.keys():
-        found = handle.get_slice(name)
-        stored = str(found.get_dtype())
-        yield Tensor(file, name, tuple(found.get_shape()), DTYPES.get(stored, stored), _reading(handle, name))
-
-
-def _reading(handle: Any, name: str) -> Callable[[tuple[slice, ...]], np.ndarray]:
-    return lambda index: handle.get_slice(name)[index] if index else handle.get_tensor(name)

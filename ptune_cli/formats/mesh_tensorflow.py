@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ptune_cli.errors import UserError
-from ptune_cli.formats.mesh_tensorflow_names import t5x_names
+from ptune_cli.formats.mesh_tensorflow_names import t5x_name, t5x_names
 from ptune_cli.formats.strict import Put, Shapes, check_float, check_shapes, damaged, finite, float_dtype, whole
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
@@ -60,6 +60,19 @@ def read(path: str | Path, config: T5Config, dtype: str = "float32", put: Put = 
         return lambda index: finite(name, values()[index], target, prefix)
 
     return {own: put(own, tuple(shapes[name]), reading(name)) for own, name in stored.items()}
+
+
+def stored_arrays(path: str | Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The parameters {T5X name: (shape, dtype)} at `path`, without reading any value; what is no parameter has its own name.
+
+    Raises UserError as `read` does.
+    """
+    prefix, tensorflow = find_prefix(path), _tensorflow()
+    with _told(prefix, tensorflow):
+        reader = tensorflow.train.load_checkpoint(prefix)
+        shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    names = sorted(name for name in shapes if not OF_TRAINING.fullmatch(name))
+    return {t5x_name(name): (tuple(shapes[name]), dtypes[name].name) for name in names}
 
 
 def find_prefix(path: str | Path) -> str:

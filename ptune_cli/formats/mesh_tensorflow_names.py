@@ -54,3 +54,12 @@ def mesh_name(name: str, norms: dict[str, str]) -> str:
     """Mesh TensorFlow's name of the parameter that T5X names so, with one pair of `NORMS`."""
     pattern, layer = re.sub(r"layers_\d+/", "layers_{i}/", name), re.search(r"layers_(\d+)/", name)
     return NAMES[pattern].format(i=int(layer[1]) if layer else 0, **norms)
+
+
+def t5x_name(name: str) -> str:
+    """T5X's name of the parameter that Mesh TensorFlow names so, of any number of layers; of what is none, the name itself."""
+    layer = re.search(r"/block_(\d+)/", name)
+    for own, pattern in NAMES.items():
+        if name in (pattern.format(i=int(layer[1]) if layer else 0, **norms) for norms in NORMS):
+            return own.format(i=int(layer[1]) if layer else 0)
+    return name

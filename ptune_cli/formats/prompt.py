@@ -89,16 +89,27 @@ def check(prompt: PromptFile, frozen: Any) -> None:
 
     Compares the width, the fingerprint of the weights and the vocabulary, the last two where the prompt's file has them.
     """
-    width, metadata = prompt.array.shape[1], prompt.metadata
-    if width != frozen.config.emb_dim:
-        raise UserError(f"the prompt's width is {width}, expected {frozen.config.emb_dim} for {frozen.name}", _trained(metadata))
-    for key, what, expected in (
-        ("base_fingerprint", "model of fingerprint", frozen.fingerprint),
-        ("vocabulary_sha256", "vocabulary of sha256", frozen.vocabulary.sha256),
-    ):
-        if metadata.get(key, expected) != expected:
-            message = f"the prompt was trained with a {what} {metadata[key]}, but {frozen.name}'s is {expected}"
-            raise UserError(message, _trained(metadata))
+    check_width(prompt, frozen.config.emb_dim, frozen.name)
+    check_fingerprint(prompt, frozen.fingerprint, frozen.name)
+    _check_mark(prompt, "vocabulary_sha256", "vocabulary of sha256", frozen.vocabulary.sha256, frozen.name)
+
+
+def check_width(prompt: PromptFile, width: int, name: str) -> None:
+    """Raises UserError unless the prompt is as wide as the model of this name."""
+    if prompt.array.shape[1] != width:
+        found = prompt.array.shape[1]
+        raise UserError(f"the prompt's width is {found}, expected {width} for {name}", _trained(prompt.metadata))
+
+
+def check_fingerprint(prompt: PromptFile, fingerprint: str, name: str) -> None:
+    """Raises UserError where the prompt's file names other weights than those of the model of this name."""
+    _check_mark(prompt, "base_fingerprint", "model of fingerprint", fingerprint, name)
+
+
+def _check_mark(prompt: PromptFile, key: str, what: str, expected: str, name: str) -> None:
+    if prompt.metadata.get(key, expected) != expected:
+        message = f"the prompt was trained with a {what} {prompt.metadata[key]}, but {name}'s is {expected}"
+        raise UserError(message, _trained(prompt.metadata))
 
 
 def _trained(metadata: Mapping[str, Any]) -> str:

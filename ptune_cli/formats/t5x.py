@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from math import prod
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +14,27 @@ import numpy as np
 from ptune_cli.errors import UserError, nearest
 from ptune_cli.formats.strict import Put, Shapes, check_float, check_shapes, finite, float_dtype, whole
 from ptune_cli.formats.t5x_layouts import RELPOS, flat
-from ptune_cli.formats.t5x_store import ITEMS, TREES, Checkpoint, Stored
+from ptune_cli.formats.t5x_store import CACHE_BYTES, ITEMS, TREES, Checkpoint, Stored
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
 READERS = 4  # arrays in flight: enough to hide latency, few enough that unread ones take no memory
+SMALL_CACHE = 2**24  # bytes
 STEP = re.compile(r"checkpoint_(\d+)")
 ROOTS = ("optimizer/target/", "target/", "params/params/", "params/", "")  # T5X, T5X with Orbax, Flax, a bare tree
 
 
-def read(path: str | Path, config: T5Config, dtype: str = "float32", put: Put = whole) -> dict[str, Any]:
+def read(path: str | Path, config: T5Config, dtype: str = "float32", put: Put = whole, in_turn: bool = False) -> dict[str, Any]:
     """The parameters {T5X name: what `put` makes of it, in `dtype`} of the newest step in `path`, in T5's flat layout.
 
     Of an array that is stored in the flat layout only the parts that `put` asks for are read; another is read whole.
+    `in_turn` is to hold little, for a `put` that keeps little: arrays are read one after another, large ones a chunk at a time,
+    so that the largest is in memory, and a chunk as it is stored and as it is read.
     `path` is a step's folder, a folder of `checkpoint_N` folders, or a step's gs:// folder. Prompts, optimizer state and
     other things a trainer saves are passed over. Raises UserError unless the arrays are exactly those of
     `t5.config.parameter_shapes(config)`, and naming the file or array for one that is damaged.
     """
     target, expected, step = float_dtype(dtype), parameter_shapes(config), find_step(path)
-    checkpoint = Checkpoint(step)
+    checkpoint = Checkpoint(step, SMALL_CACHE if in_turn else CACHE_BYTES)
     names = _parameters(checkpoint.names)
     stored = checkpoint.open(names)
     split = partial(flat, bias_per_layer=f"encoder/layers_0/{RELPOS}" in expected, path=step)
@@ -40,16 +45,27 @@ def read(path: str | Path, config: T5Config, dtype: str = "float32", put: Put = 
             return finite(array.name, array.read(target, index), target, step)
 
         name = names[array.name]
-        if expected.get(name) == array.shape:
+        # In turn, the chunks of a small array stay in the cache while its parts are asked for, those of a large one would not.
+        if expected.get(name) == array.shape and not (in_turn and array.nbytes > SMALL_CACHE):
             return {name: put(name, array.shape, part)}
-        return {name: put(name, values.shape, values.__getitem__) for name, values in split(name, part(()))}
+        values = _by_chunks(array, part, target) if in_turn else part(())
+        return {name: put(name, layer.shape, layer.__getitem__) for name, layer in split(name, values)}
 
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(1 if in_turn else READERS) as pool:
         return {name: part for parts in pool.map(load, stored) for name, part in parts.items()}
 
 
-def stored_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
-    """The parameters {T5X name in the flat layout: shape} of the newest step in `path`, without reading any value.
+def _by_chunks(array: Stored, part: Callable[[tuple[slice, ...]], np.ndarray], dtype: np.dtype) -> np.ndarray:
+    # Memory of its own, which goes back to the system as soon as it is not needed: the allocator's may not.
+    count = prod(array.shape)
+    values = np.frombuffer(mmap(-1, max(count, 1) * dtype.itemsize), dtype, count).reshape(array.shape)
+    for index in array.chunks:
+        values[index] = part(index)
+    return values
+
+
+def stored_arrays(path: str | Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The parameters {T5X name in the flat layout: (shape, dtype)} of the newest step in `path`, without reading any value.
 
     Raises UserError where there is no checkpoint.
     """
@@ -57,7 +73,8 @@ def stored_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
     checkpoint = Checkpoint(step)
     names = _parameters(checkpoint.names)
     split = partial(flat, bias_per_layer=True, path=step)  # true: reads no value to see whether layers share a bias
-    return {part: shape for array in checkpoint.open(names) for part, shape in _split_shapes(array, names, split)}
+    arrays = checkpoint.open(names)
+    return {part: (shape, array.dtype.name) for array in arrays for part, shape in _split_shapes(array, names, split)}
 
 
 def read_array(path: str | Path, name: str) -> np.ndarray:

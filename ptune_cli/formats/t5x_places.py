@@ -33,7 +33,7 @@ class Place:
         """The shape that the parameter's values have in the stored array: less the axis of layers."""
         return self.shape if self.layers is None else self.shape[:1] + self.shape[2:]
 
-    def chunks(self, chunk: Shape) -> Iterator[tuple[Index, Index]]:
+    def chunks(self, chunk: Shape) -> Iterator[tuple[Index, tuple[slice, ...]]]:
         """The stored array's chunks, of shape `chunk`, that the parameter fills, and which of its values each holds."""
         sizes = chunk if self.layers is None else chunk[:1] + chunk[2:]
         for block in product(*(_slices(n, size) for n, size in zip(self.part_shape, sizes, strict=True))):

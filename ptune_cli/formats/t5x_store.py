@@ -10,10 +10,12 @@ import numpy as np
 import tensorstore as ts
 
 from ptune_cli.errors import UserError
+from ptune_cli.formats.blocks import regions
 from ptune_cli.formats.strict import DAMAGED, damaged
 from ptune_cli.formats.t5x_tree import parse
 
 ITEMS = ("", "state/", "default/")  # where in a step's folder the tree lies: T5X, T5X with Orbax, Orbax's own manager
+CACHE_BYTES = 100_000_000
 MOST_ELEMENTS = 2**40  # of one array
 SMALL_CHUNK = 2**24  # elements, which a chunk may have in a smaller array
 TREES = ("_METADATA", "checkpoint")  # the first Orbax wrote both, the second then being of no more use
@@ -35,6 +37,18 @@ class Stored:
     def dtype(self) -> np.dtype:
         return self.source.dtype.numpy_dtype if isinstance(self.source, ts.TensorStore) else self.source.dtype
 
+    @property
+    def nbytes(self) -> int:
+        """What its values take as they are stored, but for compression."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def chunks(self) -> Iterator[tuple[slice, ...]]:
+        """The indices of the parts that it is stored in, small ones together."""
+        stored = isinstance(self.source, ts.TensorStore)
+        chunk = self.source.chunk_layout.read_chunk.shape if stored else self.shape
+        return regions(self.shape, chunk, self.dtype.itemsize)
+
     def read(self, dtype: np.dtype, index: tuple[slice, ...] = ()) -> np.ndarray:
         """A part of the array, or all of it, converted to `dtype` unless it is in memory already. UserError if damaged.
 
@@ -52,10 +66,10 @@ class Checkpoint:
     Raises UserError, naming the file or array, for what is missing or damaged.
     """
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, cache_bytes: int = CACHE_BYTES):
         self.path = path
         # One context per checkpoint: its cache spares OCDBT reading its index again for every array.
-        self._context = ts.Context({"cache_pool": {"total_bytes_limit": 100_000_000}})
+        self._context = ts.Context({"cache_pool": {"total_bytes_limit": cache_bytes}})
         folder, file, data = self._find_tree()
         self._leaves, self._driver = parse(data, file)
         self._arrays = folder

@@ -1,7 +1,7 @@
 """Writes checkpoints that T5X reads, parameter by parameter as a reader gives them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from ptune_cli.errors import UserError
 from ptune_cli.formats.strict import Put, Shapes, float_dtype, reason
 from ptune_cli.formats.t5x_containers import Array, Msgpack, Orbax, open_array
-from ptune_cli.formats.t5x_places import Place, flat_places, scanned_places
+from ptune_cli.formats.t5x_places import Index, Place, flat_places, scanned_places
 from ptune_cli.t5.config import T5Config, parameter_shapes
 
 LAYOUTS = {  # container, and where in its tree parameters go
@@ -22,7 +22,7 @@ LAYOUTS = {  # container, and where in its tree parameters go
     "orbax_scanned": (Orbax, scanned_places),
 }
 PROMPT = "target/encoder/prompt/prompt/prompt"  # where the original code of prompt tuning has it
-CHUNK_BYTES = 2**26  # at most, which is the size that T5X aims at
+CHUNK_BYTES = 2**24  # at most: while one is written or read it is in memory as numbers, compressed, and in between
 
 
 @contextmanager
@@ -69,17 +69,27 @@ class _Writer:
         self._arrays.append(array)
 
     def put(self, name: str, shape: tuple[int, ...], read: Callable[[tuple[slice, ...]], np.ndarray]) -> None:
-        values = read(())
-        if tuple(shape) != self._shapes[name] or values.dtype != self._dtype:
-            raise ValueError(f"{name} is {values.dtype} {shape}, expected {self._dtype} {self._shapes[name]}")
         place = self._places[name]
-        store, values = self._stores[place.array], values.reshape(place.part_shape)
-        with _told(self._folder):
-            for index, part in place.chunks(self._chunks[place.array]):  # one by one: TensorStore copies what it writes
-                # Once, not twice: no reader changes an array that it gave.
-                store[index].write(values[part], can_reference_source_data_indefinitely=True).result()
+        if tuple(shape) != self._shapes[name]:
+            raise ValueError(f"{name} is {shape}, expected {self._shapes[name]}")
+        parts = place.chunks(self._chunks[place.array])
+        if place.layers is None:  # no more than a chunk of it is in memory
+            self._write(name, ((index, read(part)) for index, part in parts))
+        else:
+            values = read(()).reshape(place.part_shape)
+            self._write(name, ((index, values[part]) for index, part in parts))
         with self._lock:
             self._came[name] += 1
+
+    def _write(self, name: str, chunks: Iterable[tuple[Index, np.ndarray]]) -> None:
+        """One chunk after another: TensorStore copies what it writes."""
+        store = self._stores[self._places[name].array]
+        for index, values in chunks:
+            if values.dtype != self._dtype:
+                raise ValueError(f"{name} is {values.dtype}, expected {self._dtype}")
+            with _told(self._folder):
+                # Once, not twice: no reader changes an array that it gave.
+                store[index].write(values, can_reference_source_data_indefinitely=True).result()
 
     def check_complete(self) -> None:
         wrong = {name: self._came[name] for name in self._shapes if self._came[name] != 1}
