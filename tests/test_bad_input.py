@@ -52,6 +52,7 @@ FLAGS = {
     "--gin.Train.stpes=3": "--gin.Train.stpes: train.Train has no parameter 'stpes'; did you mean 'steps'?",
     "--steps many": "--steps: 'many' should be int",
     "--gin.Adafactor.clip=high": "--gin.Adafactor.clip: 'high' should be float",
+    "--optimizer.clip nan": "--optimizer.clip: 'nan' should be float",
     "--optimizer adagrad": "--optimizer: 'adagrad' should be Adafactor, Adam or SGD",
     "--protocol beams": "--protocol: 'beams' should be 'greedy', 'beam' or 'rank'",
     "--prompt.placement before": "no placement 'before'; did you mean 'before_eos'?",

@@ -48,7 +48,7 @@ def read(text: str, hint: Any, pick: Callable[[str, Any], Any]) -> Any:
     if hint is bool:
         return _match(text.lower(), _WORDS)
     if hint in (int, float):
-        return hint(text)
+        return _number(hint(text))
     if hint in (str, Any, Path):
         return Path(unquoted(text)) if hint is Path else unquoted(text)
     if (get_origin(hint) or hint) in (*_SEQUENCES, list):
@@ -108,6 +108,13 @@ def unquoted(text: str) -> str:
         except (SyntaxError, ValueError):
             pass
     return text
+
+
+def _number(value: float) -> float:
+    """Itself. ValueError for NaN, which no comparison refuses and no gin file can say."""
+    if value != value:
+        raise ValueError
+    return value
 
 
 def _first_fit(value: Any, options: Iterable[Any]) -> Any:
