@@ -77,7 +77,7 @@ def test_a_shape_that_is_only_claimed_is_not_believed(shape, legacy):
 def test_a_stack_of_more_layers_than_any_model_has_is_no_stack(legacy):
     change(legacy / SCALES / ".zarray", shape=[6, 10**9], chunks=[6, 1])
     assert "unexpected: encoder/encoder/pre_mlp_layer_norm/scale" in error_of(legacy)
-    assert len(t5x.stored_shapes(legacy)) < 100
+    assert len(t5x.stored_arrays(legacy)) < 100
 
 
 def test_a_chunk_larger_than_its_array_is_not_allocated(legacy):
