@@ -251,7 +251,7 @@ MISTAKES = {
     "interpolate one two --to one": "one exists",
     "interpolate one two --to new --at 1.5": "--at: at is (1.5,); expected different numbers between 0 (A) and 1 (B)",
     "interpolate one two --to new --at 0.5,0.5": "--at: at is (0.5, 0.5); expected different numbers",
-    "interpolate one two --to new --at nan": "--at: at is (nan,); expected different numbers between 0 (A) and 1 (B)",
+    "interpolate one two --to new --at nan": "--at: 'nan' should be tuple of float",
     "interpolate one two --to new --at half": "--at: 'half' should be tuple of float",
 }
 
