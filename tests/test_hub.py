@@ -96,7 +96,6 @@ FACTS = "import json, sys; from ptune_cli.model_facts import facts; print(json.d
 
 def locate(code: str, tmp_path: Path, monkeypatch, *places: tuple[str, bool]) -> list:
     """For each (place, with weights): the files in its folder, or the error; and which were downloaded for it."""
-    pytest.importorskip("huggingface_hub", reason="huggingface_hub is not among the test requirements")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     out, errors = python(code, tmp_path / "hub", COMMIT, json.dumps(places)).communicate(timeout=120)
     assert len(out.splitlines()) == len(places), errors
